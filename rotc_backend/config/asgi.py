@@ -1,0 +1,52 @@
+"""The channels service (daphne): sockets, and health over HTTP."""
+
+import atexit
+import os
+import sys
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
+
+import django
+
+from config.env import ConfigurationError
+
+try:
+    django.setup(set_prefix=False)
+except ConfigurationError as error:
+    sys.exit(str(error))
+
+from channels.routing import ProtocolTypeRouter
+from django.core.handlers.asgi import ASGIHandler
+
+from apps.messaging.routing import websocket_urlpatterns
+from apps.operations.sampler import start_sampler, stop_sampler
+from apps.realtime.middleware import SocketDoor
+from apps.realtime.server import start_with_daphne
+from core import broker
+from core.checks import refuse_misconfiguration
+
+refuse_misconfiguration(serves_http=True)
+
+
+def leave() -> None:
+    """Say in order that this service has stopped."""
+    stop_sampler()
+    broker.heartbeat_remove()
+
+
+class HealthHandler(ASGIHandler):
+    """Django's handler over `config.urls_channels` alone: this process neither loads nor offers the REST views."""
+
+    def create_request(self, scope: Any, body_file: Any) -> Any:
+        request, error = super().create_request(scope, body_file)
+        if request is not None:
+            request.urlconf = "config.urls_channels"
+        return request, error
+
+
+application = ProtocolTypeRouter({"http": HealthHandler(), "websocket": SocketDoor([*websocket_urlpatterns])})
+
+start_sampler()
+atexit.register(leave)
+start_with_daphne()

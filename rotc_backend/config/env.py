@@ -1,0 +1,187 @@
+"""Typed readers of environment variables that fail loudly.
+
+A settings module asks for everything it needs and then calls `Environment.refuse()`: one start of a badly
+configured process names every variable that is wrong, what is wrong with it and the remedy, instead of one at a time.
+No value is ever repeated in a message: it may be a secret.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import dj_database_url
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One variable that stops the process."""
+
+    variable: str
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.variable} {self.problem}. {self.remedy}"
+
+
+class ConfigurationError(Exception):
+    """The environment does not describe a system that can run. `problems` holds every reason."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(f"The configuration is refused:\n{lines}")
+
+
+class Environment:
+    """Reads one mapping of variables, collecting problems until `refuse` is called."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self.problems: list[Problem] = []
+
+    def blame(self, variable: str, problem: str, remedy: str) -> None:
+        """Record that `variable` is wrong; `refuse` will raise."""
+        self.problems.append(Problem(variable=variable, problem=problem, remedy=remedy))
+
+    def refuse(self) -> None:
+        """Raise ConfigurationError if anything read so far was wrong."""
+        if self.problems:
+            raise ConfigurationError(self.problems)
+
+    def text(self, variable: str, *, default: str | None = None, remedy: str = "") -> str:
+        """The value without surrounding white space; empty counts as not set. Required when there is no default."""
+        value = self._variables.get(variable, "").strip()
+        if value:
+            return value
+        if default is None:
+            self.blame(variable, "is not set", remedy or "Set it in the service's environment.")
+            return ""
+        return default
+
+    def flag(self, variable: str, *, default: bool) -> bool:
+        value = self._variables.get(variable, "").strip().lower()
+        if not value:
+            return default
+        if value not in _TRUE | _FALSE:
+            self.blame(variable, "is neither true nor false", "Write True or False.")
+            return default
+        return value in _TRUE
+
+    def whole(self, variable: str, *, default: int, least: int, most: int) -> int:
+        """A whole number from `least` to `most`."""
+        value = self._variables.get(variable, "").strip()
+        if not value:
+            return default
+        try:
+            number = int(value)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            self.blame(variable, "is out of range", f"Write a whole number from {least} to {most}.")
+            return default
+        return number
+
+    def share(self, variable: str, *, default: float) -> float:
+        """A number from 0 to 1."""
+        value = self._variables.get(variable, "").strip()
+        if not value:
+            return default
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not 0.0 <= number <= 1.0:
+            self.blame(variable, "is out of range", "Write a number from 0 to 1.")
+            return default
+        return number
+
+    def choice(self, variable: str, *, options: Sequence[str], default: str | None = None, remedy: str = "") -> str:
+        value = self.text(variable, default=default, remedy=remedy)
+        if value and value not in options:
+            self.blame(variable, "is not one of the known values", f"Write one of: {', '.join(options)}.")
+            return default or ""
+        return value
+
+    def comma_list(self, variable: str) -> list[str]:
+        """Comma-separated values; empty items are dropped."""
+        return [item.strip() for item in self._variables.get(variable, "").split(",") if item.strip()]
+
+    def origins(self, variable: str) -> list[str]:
+        """Comma-separated web origins (scheme and host, no path), as browsers send them in `Origin`."""
+        origins = [origin.lower() for origin in self.comma_list(variable)]  # as browsers write them
+        for origin in origins:
+            parts = _parts(origin)
+            if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or _odd(parts.netloc):
+                self.blame(variable, "holds something that is not an origin", "Write https://host, comma-separated.")
+            elif parts.path or "?" in origin or "#" in origin or "*" in origin:
+                self.blame(
+                    variable,
+                    "holds an origin with a path or a wildcard",
+                    "Write scheme and host only, without a slash at the end: https://front-end.example.",
+                )
+        return origins
+
+    def database(self, variable: str, *, remedy: str) -> dict[str, Any]:
+        """Django's settings for one PostgreSQL database from its URL."""
+        url = self.text(variable, remedy=remedy)
+        if not url:
+            return {}
+        if _scheme(url) not in {"postgres", "postgresql"}:
+            self.blame(
+                variable, "is not a PostgreSQL URL", "It must start with postgresql:// (no other database works)."
+            )
+            return {}
+        try:
+            found = dict(dj_database_url.parse(url))
+        except (dj_database_url.ParseError, dj_database_url.UnknownSchemeError, ValueError):
+            found = {}
+        # A bare # in a password cuts the rest off, and what is left can still be read as another address.
+        if not found.get("NAME") or "#" in url:
+            self.blame(variable, "cannot be parsed", "Copy the connection string again; escape special characters.")
+            return {}
+        return found
+
+    def redis_url(self, variable: str, *, remedy: str) -> str:
+        url = self.text(variable, remedy=remedy)
+        if url and (_scheme(url) not in {"redis", "rediss"} or not getattr(_parts(url), "hostname", None)):
+            self.blame(variable, "is not a Redis URL", "It must look like redis://host:6379 or rediss://… (TLS).")
+            return ""
+        return url
+
+    def dsn(self, variable: str) -> str:
+        """The address that a Sentry project gives to its clients (https://key@host/number), or empty."""
+        value = self.text(variable, default="")
+        parts = _parts(value)
+        if value and not (
+            parts
+            and parts.scheme in {"http", "https"}
+            and parts.hostname
+            and parts.username
+            and parts.path.rpartition("/")[2].isdecimal()
+        ):
+            self.blame(variable, "is not a DSN", "Copy it from Sentry: Project settings → Client keys; or remove it.")
+            return ""
+        return value
+
+
+def _odd(netloc: str) -> bool:
+    """Whether it holds what no host with a port does: somebody's name and password, or white space."""
+    return "@" in netloc or any(character.isspace() for character in netloc)
+
+
+def _parts(url: str) -> Any:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
+def _scheme(url: str) -> str:
+    return url.partition("://")[0].lower()

@@ -1,0 +1,292 @@
+"""Everything that the four services share. The other modules only override values."""
+
+import os
+from pathlib import Path
+
+from config.env import Environment
+from core.keys import derived_key, key_fingerprint, secret_problem
+from core.version import VERSION
+
+env = Environment(os.environ)
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+OPENAPI_FILE = BASE_DIR.parent / "docs" / "api" / "openapi.yaml"
+
+# --- What this process is --------------------------------------------------------------------------------------------
+DJANGO_ENV = env.choice("DJANGO_ENV", options=("production", "development", "testing"), default="development")
+SERVICE_NAME = env.text("RENDER_SERVICE_NAME", default="rgms")
+SERVICE_NAMES = ("rotc-django-web", "rotc-django-channels", "rotc-celery-worker", "rotc-celery-beat")
+INSTANCE_ID = env.text("RENDER_INSTANCE_ID", default="local")
+COMMIT = env.text("RENDER_GIT_COMMIT", default="") or None
+DEBUG = env.flag("DEBUG", default=False)
+
+# --- Keys: one secret for all services, derived per use --------------------------------------------------------------
+_secret = env.text(
+    "DJANGO_SECRET_KEY",
+    remedy="Share one generated value between all four services: an environment group with generateValue.",
+)
+if _secret and (_problem := secret_problem(_secret)):
+    env.blame(
+        "DJANGO_SECRET_KEY",
+        _problem,
+        'Generate one: python -c "import secrets; print(secrets.token_urlsafe(48))", the same for all services.',
+    )
+    _secret = ""
+SECRET_KEY = derived_key(secret=_secret, label="rgms.django") if _secret else ""
+TOKEN_KEY = derived_key(secret=_secret, label="rgms.tokens") if _secret else ""
+KEY_FINGERPRINT = key_fingerprint(secret=_secret) if _secret else ""
+
+# --- Hosts and origins -----------------------------------------------------------------------------------------------
+ALLOWED_HOSTS = env.comma_list("ALLOWED_HOSTS")
+if _external := env.text("RENDER_EXTERNAL_HOSTNAME", default=""):
+    ALLOWED_HOSTS = [*dict.fromkeys([*ALLOWED_HOSTS, _external])]
+CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
+CORS_ALLOW_CREDENTIALS = True
+CORS_URLS_REGEX = r"^/api/.*$"
+CORS_ALLOW_HEADERS = ("accept", "authorization", "content-type", "if-match", "if-none-match", "x-request-id")
+CORS_EXPOSE_HEADERS = ("etag", "location", "retry-after", "x-request-id", "cache-status", "server-timing")
+CORS_PREFLIGHT_MAX_AGE = 3600
+CSRF_TRUSTED_ORIGINS = CORS_ALLOWED_ORIGINS
+
+# --- Applications ----------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.admin.apps.SimpleAdminConfig",  # config.urls discovers; other processes do without the pages
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_celery_beat",
+    "channels",
+    "core",
+    "apps.events",
+    "apps.accounts",
+    "apps.realtime",
+    "apps.messaging",
+    "apps.operations",
+]
+MIDDLEWARE = [
+    "core.middleware.RequestMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "core.middleware.TrailingSlashMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+ASGI_APPLICATION = "config.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Database --------------------------------------------------------------------------------------------------------
+_database = env.database("DATABASE_URL", remedy="Copy the connection string of NeonDB or Render PostgreSQL.")
+DATABASES = {
+    "default": {
+        **_database,
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,  # a serverless database closes idle connections
+        "DISABLE_SERVER_SIDE_CURSORS": True,  # a transaction pooler cannot keep a cursor between statements
+        "OPTIONS": {
+            "connect_timeout": 5,
+            # A connection that was lost without a word is noticed within seconds, not after the kernel's two hours.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15_000,
+            **_database.get("OPTIONS", {}),
+            "application_name": SERVICE_NAME,
+        },
+    },
+}
+
+# --- Redis: broker, channel layer, cache, heartbeats -----------------------------------------------------------------
+REDIS_URL = env.redis_url("REDIS_URL", remedy="Copy the connection string of Upstash or Render Key Value.")
+REDIS_TIMEOUT = 0.3  # seconds; a request must not wait for a Redis that is away
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "rgms",
+        "OPTIONS": {
+            "serializer": "core.cache.JsonSerializer",
+            "socket_timeout": REDIS_TIMEOUT,
+            "socket_connect_timeout": REDIS_TIMEOUT,
+            "retry": None,  # redis-py's default retries turn 0.3 s into 7.5 s
+        },
+    },
+}
+CHANNEL_LAYERS = {
+    "default": {
+        # Pub/sub, not the polling layer: nothing is read while nothing happens, and only wake-ups travel here.
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_connect_timeout": 1.0}], "prefix": "rgms.channels"},
+    },
+}
+
+# --- Celery ----------------------------------------------------------------------------------------------------------
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_DEFAULT_QUEUE = "rgms"
+CELERY_TIMEZONE = "UTC"
+CELERY_ENABLE_UTC = True
+
+# --- Accounts --------------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+PASSWORD_HASHERS = ["apps.accounts.authentication.LeanArgon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("username", "email", "first_name", "last_name")},
+    },
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+ACCESS_TOKEN_MINUTES = 15
+REFRESH_TOKEN_DAYS = 7
+
+# --- REST ------------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.accounts.authentication.SignedIn"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "core.openapi.RoleAutoSchema",
+    "EXCEPTION_HANDLER": "core.http.problem_of_exception",
+    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_PAGINATION_CLASS": "core.http.Pages",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SIMPLE_JWT = {
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": TOKEN_KEY,
+    "USER_ID_CLAIM": "sub",
+    "CHECK_USER_IS_ACTIVE": False,  # revocation decides, without a query per request
+    "UPDATE_LAST_LOGIN": False,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "RGMS: ROTC Grading Management System of MSU-SND",
+    "DESCRIPTION": "REST interface of the unit's grading system. Errors are problem documents (RFC 9457).",
+    "VERSION": VERSION,
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "core.openapi.document_problems",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "RoleEnum": "apps.accounts.models.Role",
+        "ConnectionEnum": ["connected", "disconnected"],
+        "WorkerEnum": ["running", "stopped"],
+        "ProcessEnum": ["running", "stopped", "unknown"],
+        "ProbeEnum": ["pending", "finished", "failed"],
+    },
+}
+
+# --- Files -----------------------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = env.text("STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
+MEDIA_STORAGE = env.choice(
+    "MEDIA_STORAGE",
+    options=("cloudinary", "local"),
+    default="cloudinary" if DJANGO_ENV == "production" else "local",
+)
+MEDIA_ROOT = env.text("MEDIA_ROOT", default=str(BASE_DIR.parent / ".local" / "media"))
+_cloudinary_remedy = "Copy it from the Cloudinary dashboard, or set MEDIA_STORAGE=local to keep files on this disk."
+CLOUDINARY = (
+    {
+        "cloud_name": env.text("CLOUDINARY_CLOUD_NAME", remedy=_cloudinary_remedy),
+        "api_key": env.text("CLOUDINARY_API_KEY", remedy=_cloudinary_remedy),
+        "api_secret": env.text("CLOUDINARY_API_SECRET", remedy=_cloudinary_remedy),
+        "upload_prefix": env.text("CLOUDINARY_UPLOAD_PREFIX", default="https://api.cloudinary.com"),
+    }
+    if MEDIA_STORAGE == "cloudinary"
+    else None
+)
+STORAGES = {
+    "default": {
+        "BACKEND": (
+            "core.storage.CloudinaryStorage"
+            if MEDIA_STORAGE == "cloudinary"
+            else "django.core.files.storage.FileSystemStorage"
+        ),
+    },
+    "staticfiles": {"BACKEND": "core.static_files.HashedStaticFilesStorage"},
+}
+
+# --- Language and time -----------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"  # days follow Asia/Manila where the domain says so: core.clock
+USE_TZ = True
+USE_I18N = False
+
+# --- Security that does not depend on the environment ----------------------------------------------------------------
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_REDIRECT_EXEMPT = [r"^api/health/"]  # a redirect would count as healthy, whatever stands behind it
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440  # bytes of a request body outside uploads
+
+# --- Logs: one JSON object a line ------------------------------------------------------------------------------------
+LOG_LEVEL = env.choice("LOG_LEVEL", options=("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "core.logs.JsonFormatter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stdout"}},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        "django.server": {"handlers": [], "propagate": True},
+        "django.request": {"level": "ERROR"},  # core.middleware writes one line for every request already
+        "daphne": {"level": "INFO"},
+        "urllib3": {"level": "WARNING"},
+    },
+}
+
+# --- Errors ----------------------------------------------------------------------------------------------------------
+SENTRY_DSN = env.dsn("SENTRY_DSN")
+SENTRY_TRACES_SAMPLE_RATE = env.share("SENTRY_TRACES_SAMPLE_RATE", default=0.0)
+
+env.refuse()
+
+if SENTRY_DSN:
+    # Imported only where it is used: the SDK and its integrations cost every process about 10 MB.
+    from core.sentry import start_sentry
+
+    start_sentry(
+        dsn=SENTRY_DSN,
+        release=f"rgms@{COMMIT or VERSION}",
+        environment=DJANGO_ENV,
+        server_name=SERVICE_NAME,
+        traces_sample_rate=SENTRY_TRACES_SAMPLE_RATE,
+    )

@@ -1,0 +1,234 @@
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.env import ConfigurationError, Environment
+
+READERS: dict[str, Callable[[Environment], Any]] = {
+    "text": lambda env: env.text("X"),
+    "flag": lambda env: env.flag("X", default=False),
+    "whole": lambda env: env.whole("X", default=3, least=1, most=9),
+    "share": lambda env: env.share("X", default=0.5),
+    "choice": lambda env: env.choice("X", options=("red", "green")),
+    "comma_list": lambda env: env.comma_list("X"),
+    "origins": lambda env: env.origins("X"),
+    "database": lambda env: env.database("X", remedy="Copy it."),
+    "redis_url": lambda env: env.redis_url("X", remedy="Copy it."),
+    "dsn": lambda env: env.dsn("X"),
+}
+
+
+def refusal(read: Callable[[Environment], Any], variables: Mapping[str, str]) -> str | None:
+    """What a process that reads so would be told at its start, or None when it may run."""
+    env = Environment(variables)
+    read(env)
+    try:
+        env.refuse()
+    except ConfigurationError as error:
+        return str(error)
+    return None
+
+
+def value(read: Callable[[Environment], Any], text: str) -> Any:
+    """What is read from `X=text`, which must be accepted."""
+    assert refusal(read, {"X": text}) is None
+    return read(Environment({"X": text}))
+
+
+# --- Each reader ------------------------------------------------------------------------------------------------------
+
+
+def test_text_is_stripped_and_empty_counts_as_not_set() -> None:
+    assert value(READERS["text"], "  abc \n") == "abc"
+    for variables in ({}, {"X": ""}, {"X": "  "}):
+        assert Environment(variables).text("X", default="d") == "d"
+        told = refusal(lambda env: env.text("X", remedy="Look in the drawer."), variables)
+        assert told is not None
+        assert "X is not set. Look in the drawer." in told
+
+
+@pytest.mark.parametrize(
+    ("text", "flag"),
+    [("True", True), ("1", True), ("yes", True), ("ON", True), ("False", False), ("0", False), ("no", False)],
+)
+def test_a_flag_is_read_in_any_spelling_that_people_use(text: str, flag: bool) -> None:
+    assert value(lambda env: env.flag("X", default=not flag), text) is flag
+
+
+def test_a_flag_that_is_not_set_keeps_its_default() -> None:
+    assert Environment({}).flag("X", default=True) is True
+    assert Environment({"X": ""}).flag("X", default=False) is False
+
+
+@pytest.mark.parametrize("text", ["Flase", "2", "true;", "null", "-"])
+def test_a_flag_that_is_neither_is_refused_instead_of_counting_as_true(text: str) -> None:
+    assert refusal(READERS["flag"], {"X": text}) is not None
+
+
+@pytest.mark.parametrize(("text", "number"), [("1", 1), ("9", 9), (" 5 ", 5), ("", 3)])
+def test_a_whole_number_is_read_within_its_bounds(text: str, number: int) -> None:
+    assert value(READERS["whole"], text) == number
+
+
+@pytest.mark.parametrize("text", ["0", "10", "-1", "1.5", "1e0", "five", "9" * 5000, "0x5"])
+def test_a_number_out_of_its_bounds_is_refused_with_the_bounds(text: str) -> None:
+    told = refusal(READERS["whole"], {"X": text})
+    assert told is not None
+    assert "from 1 to 9" in told
+
+
+@pytest.mark.parametrize(("text", "share"), [("0", 0.0), ("1", 1.0), (".25", 0.25), ("", 0.5)])
+def test_a_share_lies_between_nothing_and_everything(text: str, share: float) -> None:
+    assert value(READERS["share"], text) == share
+
+
+@pytest.mark.parametrize("text", ["1.01", "-0.1", "nan", "inf", "half", "25%"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    assert refusal(READERS["share"], {"X": text}) is not None
+
+
+def test_a_choice_is_one_of_its_options() -> None:
+    assert value(READERS["choice"], "red") == "red"
+    assert Environment({}).choice("X", options=("red",), default="red") == "red"
+    told = refusal(READERS["choice"], {"X": "Red"})
+    assert told is not None
+    assert "Write one of: red, green." in told
+
+
+def test_a_list_drops_what_is_empty() -> None:
+    assert value(READERS["comma_list"], " a, ,b,,") == ["a", "b"]
+    assert Environment({}).comma_list("X") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("", []),
+        ("https://rotc.example", ["https://rotc.example"]),
+        ("https://a.example, http://localhost:5173", ["https://a.example", "http://localhost:5173"]),
+        ("HTTPS://Rotc.Example", ["https://rotc.example"]),
+    ],
+)
+def test_origins_are_read_as_browsers_send_them(text: str, origins: list[str]) -> None:
+    assert value(READERS["origins"], text) == origins
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "*",
+        "rotc.example",
+        "https://rotc.example/",
+        "https://rotc.example/app",
+        "https://rotc.example?x",
+        "https://rotc.example#",
+        "https://*.rotc.example",
+        "https://somebody@rotc.example",
+        "https://rotc .example",
+        "https://",
+        "https://rotc.example:port",
+        "https://[::1",
+        "ftp://rotc.example",
+        "null",
+        "https://good.example, javascript:alert(1)",
+    ],
+)
+def test_what_no_browser_sends_as_an_origin_is_refused(text: str) -> None:
+    assert refusal(READERS["origins"], {"X": text}) is not None
+
+
+def test_a_database_url_becomes_djangos_settings() -> None:
+    found = value(READERS["database"], "postgresql://rgms:p%40ss@db.example:6543/rotc_db?sslmode=require")
+    assert found["ENGINE"] == "django.db.backends.postgresql"
+    assert (found["HOST"], found["PORT"], found["NAME"]) == ("db.example", 6543, "rotc_db")
+    assert (found["USER"], found["PASSWORD"]) == ("rgms", "p@ss")
+    assert found["OPTIONS"]["sslmode"] == "require"
+    assert value(READERS["database"], "postgres://db/rotc_db")["ENGINE"] == "django.db.backends.postgresql"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sqlite:///db.sqlite3",
+        "mysql://db/x",
+        "db.example",
+        "http://db/x",
+        "postgresql://db:port/x",
+        "postgresql://[x/y",
+        "postgresql://db",
+        "postgresql://u:#p@db/x",
+    ],
+)
+def test_any_other_database_is_refused(text: str) -> None:
+    assert refusal(READERS["database"], {"X": text}) is not None
+
+
+@pytest.mark.parametrize("text", ["redis://host:6379", "rediss://:secret@host:6379/0", "redis://user:pw@host"])
+def test_a_redis_url_is_kept_as_it_is(text: str) -> None:
+    assert value(READERS["redis_url"], text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["host:6379", "http://host", "redis://", "redis:///0", "redis://host:port", "unix:///s"]
+)
+def test_any_other_redis_is_refused(text: str) -> None:
+    assert refusal(READERS["redis_url"], {"X": text}) is not None
+
+
+def test_a_dsn_is_kept_and_may_be_missing() -> None:
+    for text in ("", "https://key@o1.ingest.sentry.example/42", "http://key@127.0.0.1:9000/prefix/1"):
+        assert value(READERS["dsn"], text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["key", "https://sentry.example/42", "https://key@sentry.example", "https://key@[x/42", "https://key@/42"]
+)
+def test_a_dsn_that_the_sdk_would_choke_on_is_refused(text: str) -> None:
+    assert refusal(READERS["dsn"], {"X": text}) is not None
+
+
+# --- All of them ------------------------------------------------------------------------------------------------------
+
+
+def test_one_start_names_everything_that_is_wrong_with_its_remedy() -> None:
+    env = Environment({"WORKERS": "many", "REDIS_URL": "x"})
+    env.whole("WORKERS", default=1, least=1, most=8)
+    env.redis_url("REDIS_URL", remedy="")
+    env.database("DATABASE_URL", remedy="Copy the connection string.")
+    with pytest.raises(ConfigurationError) as caught:
+        env.refuse()
+    assert [problem.variable for problem in caught.value.problems] == ["WORKERS", "REDIS_URL", "DATABASE_URL"]
+    assert str(caught.value).splitlines() == [
+        "The configuration is refused:",
+        "  - WORKERS is out of range. Write a whole number from 1 to 8.",
+        "  - REDIS_URL is not a Redis URL. It must look like redis://host:6379 or rediss://… (TLS).",
+        "  - DATABASE_URL is not set. Copy the connection string.",
+    ]
+
+
+shaped = st.builds(
+    lambda scheme, rest: f"{scheme}://{rest}",
+    st.sampled_from(["postgresql", "redis", "rediss", "https", "http", "sqlite", ""]),
+    st.text(alphabet="abzAZ09:/@?#[]%.*=& -_é", max_size=40),
+)
+
+
+@pytest.mark.parametrize("name", sorted(READERS))
+@given(text=st.text(max_size=60) | shaped)
+def test_whatever_a_variable_holds_the_only_error_is_a_refusal_with_a_remedy(name: str, text: str) -> None:
+    env = Environment({"X": text})
+    READERS[name](env)
+    for problem in env.problems:
+        assert problem.variable == "X"
+        assert problem.problem
+        assert problem.remedy
+
+
+@pytest.mark.parametrize("name", sorted(READERS))
+@given(rest=st.sampled_from(["", "://", "://h:p/", "://h/x?y=", "@@", "://u:p@[", ", "]))
+def test_no_refusal_ever_repeats_the_value(name: str, rest: str) -> None:
+    told = refusal(READERS[name], {"X": f"hunter2{rest}hunter2"})
+    assert told is None or "hunter2" not in told

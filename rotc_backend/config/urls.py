@@ -1,0 +1,33 @@
+from django.contrib import admin
+from django.templatetags.static import static
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from apps.operations.urls import health_urlpatterns
+from config.documents import OpenApiDocument, OpenApiPage
+
+admin.autodiscover()
+
+
+class Favicon(RedirectView):
+    def get_redirect_url(self, *args: object, **kwargs: object) -> str:
+        return static("rgms/favicon.svg")
+
+
+urlpatterns = [
+    path("api/health/", include(health_urlpatterns)),
+    path("api/schema/", OpenApiDocument.as_view(), name="schema"),
+    path("api/docs/", OpenApiPage.as_view(), name="docs"),
+    path("api/v1/", include("apps.accounts.urls")),
+    path("api/v1/", include("apps.messaging.urls")),
+    path("api/v1/operations/", include("apps.operations.urls")),
+    path("admin/", admin.site.urls),
+    # For people: the bare address shows what there is, and browsers ask for the icon by themselves.
+    path("", RedirectView.as_view(pattern_name="docs")),
+    path("favicon.ico", Favicon.as_view()),
+]
+
+handler400 = "core.http.bad_request"
+handler403 = "core.http.permission_denied"
+handler404 = "core.http.page_not_found"
+handler500 = "core.http.server_error"
