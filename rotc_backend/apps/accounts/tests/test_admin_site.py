@@ -1,0 +1,149 @@
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.urls import reverse
+
+from apps.accounts import services
+from apps.accounts.models import AuditEntry, Role, Session, User
+from apps.accounts.tests import factories
+from apps.accounts.tests.factories import PASSWORD, Person
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def site(admin: Person) -> Client:
+    client = Client()
+    client.force_login(admin.user)
+    return client
+
+
+def change(site: Client, account: User, **changes: str) -> Any:
+    """Save the form of an account as an administrator does, with some fields changed."""
+    account.refresh_from_db()
+    form = {name: getattr(account, name) for name in ("username", "email", "first_name", "last_name", "role", "status")}
+    return site.post(reverse("admin:accounts_user_change", args=[account.pk]), {**form, **changes})
+
+
+@pytest.mark.parametrize("typed", ["Amina", "amina", "AMINA"])
+def test_an_administrator_enters_with_name_and_password(typed: str) -> None:
+    factories.user("Amina", role=Role.ADMIN)
+    client = Client()
+    answer = client.post("/admin/login/?next=/admin/", {"username": typed, "password": PASSWORD})
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/")
+    assert client.get("/admin/").status_code == 200
+
+
+@pytest.mark.parametrize("who", ["cadet", "instructor"])
+def test_nobody_else_enters(who: str, request: pytest.FixtureRequest) -> None:
+    person: Person = request.getfixturevalue(who)
+    client = Client()
+    answer = client.post("/admin/login/?next=/admin/", {"username": person.user.username, "password": PASSWORD})
+    assert answer.status_code == 200
+    client.force_login(person.user)
+    assert client.get("/admin/").status_code == 302
+
+
+@pytest.mark.parametrize("model", ["user", "session", "auditentry"])
+def test_the_pages_of_accounts_open(site: Client, cadet: Person, model: str) -> None:
+    rows = {"user": cadet.user, "session": cadet.session, "auditentry": AuditEntry.objects.latest("id")}
+    assert site.get(reverse(f"admin:accounts_{model}_changelist")).status_code == 200
+    assert site.get(reverse(f"admin:accounts_{model}_changelist"), {"q": "liza"}).status_code == 200
+    assert site.get(reverse(f"admin:accounts_{model}_change", args=[rows[model].pk])).status_code == 200
+    assert site.get("/admin/").status_code == 200
+
+
+def test_a_session_is_shown_without_its_refresh_token(site: Client, cadet: Person) -> None:
+    page = site.get(reverse("admin:accounts_session_change", args=[cadet.session.pk]))
+    assert cadet.session.refresh_id.encode() not in page.content
+    assert b"Liza" in page.content
+
+
+@pytest.mark.parametrize("model", ["session", "auditentry"])
+def test_history_is_neither_added_nor_changed_nor_deleted(site: Client, cadet: Person, model: str) -> None:
+    row = {"session": cadet.session, "auditentry": AuditEntry.objects.latest("id")}[model]
+    assert site.get(reverse(f"admin:accounts_{model}_add")).status_code == 403
+    assert site.post(reverse(f"admin:accounts_{model}_change", args=[row.pk]), {"action": "x"}).status_code == 403
+    assert site.post(reverse(f"admin:accounts_{model}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_people_are_not_deleted(site: Client, cadet: Person) -> None:
+    answer = site.post(reverse("admin:accounts_user_delete", args=[cadet.user.pk]), {"post": "yes"})
+    assert answer.status_code == 403
+    assert User.objects.filter(pk=cadet.user.pk).exists()
+
+
+def test_an_administrator_creates_an_account_that_can_sign_in(site: Client, admin: Person) -> None:
+    page = site.get(reverse("admin:accounts_user_add"))
+    assert page.status_code == 200
+    form = {"username": "Rhea", "usable_password": "true", "role": "training_staff", "status": "approved"}
+    answer = site.post(reverse("admin:accounts_user_add"), {**form, "password1": PASSWORD, "password2": PASSWORD})
+    assert answer.status_code == 302, answer.content.decode()
+    session = services.session_open(username="rhea", password=PASSWORD)
+    assert session.user.role == "training_staff"
+    entry = AuditEntry.objects.get(action="user.create", target=f"user:{session.user.pk}", actor=admin.user)
+    assert PASSWORD not in str(entry.after)
+
+
+def test_a_name_taken_in_another_letter_case_is_refused_on_the_form(site: Client, cadet: Person) -> None:
+    form = {"username": "LIZA", "usable_password": "true", "role": "cadet", "status": "approved"}
+    answer = site.post(reverse("admin:accounts_user_add"), {**form, "password1": PASSWORD, "password2": PASSWORD})
+    assert answer.status_code == 200
+    assert User.objects.filter(role="cadet").count() == 1
+
+
+@pytest.mark.parametrize("changes", [{"role": "training_staff"}, {"status": "pending"}])
+def test_a_changed_role_or_status_refuses_older_tokens_and_ends_the_sessions(
+    site: Client, admin: Person, cadet: Person, stranger: Person, changes: dict[str, str]
+) -> None:
+    assert cadet.client.get("/api/v1/auth/me").status_code == 200
+    assert change(site, cadet.user, **changes).status_code == 302
+    assert cadet.client.get("/api/v1/auth/me").json()["code"] == "token_revoked"
+    assert Session.objects.get(pk=cadet.session.pk).ended_at is not None
+    assert stranger.client.get("/api/v1/auth/me").status_code == 200
+    entry = AuditEntry.objects.get(action="user.change", target=f"user:{cadet.user.pk}")
+    assert entry.actor_id == admin.user.pk
+    assert entry.after is not None
+    assert entry.after["fields"] == list(changes)
+
+
+def test_the_next_sign_in_has_the_new_role(site: Client, cadet: Person) -> None:
+    change(site, cadet.user, role="training_staff")
+    again = factories.signed_in(cadet.user)
+    assert again.principal.role == "training_staff"
+    assert again.client.get("/api/v1/auth/me").json()["role"] == "training_staff"
+
+
+def test_a_corrected_name_ends_no_session(site: Client, cadet: Person) -> None:
+    assert change(site, cadet.user, first_name="Elizabeth").status_code == 302
+    assert cadet.client.get("/api/v1/auth/me").json()["first_name"] == "Elizabeth"
+    assert AuditEntry.objects.get(action="user.change").after == {
+        "fields": ["first_name"],
+        "role": "cadet",
+        "status": "approved",
+    }
+
+
+def test_a_password_set_by_an_administrator_ends_the_sessions_and_opens_new_ones(
+    site: Client, admin: Person, cadet: Person
+) -> None:
+    address = reverse("admin:auth_user_password_change", args=[cadet.user.pk])
+    assert site.get(address).status_code == 200
+    new = {"usable_password": "true", "password1": "another long password", "password2": "another long password"}
+    assert site.post(address, new).status_code == 302
+    assert cadet.client.get("/api/v1/auth/me").json()["code"] == "token_revoked"
+    assert services.session_open(username="Liza", password="another long password").user.token_version == 2
+    entry = AuditEntry.objects.get(action="user.change", target=f"user:{cadet.user.pk}")
+    assert entry.actor_id == admin.user.pk
+    everything = str(list(AuditEntry.objects.values())) + str(list(LogEntry.objects.values()))
+    assert "another long password" not in everything
+
+
+def test_a_refused_password_ends_nothing(site: Client, cadet: Person) -> None:
+    address = reverse("admin:auth_user_password_change", args=[cadet.user.pk])
+    answer = site.post(address, {"usable_password": "true", "password1": "short", "password2": "short"})
+    assert answer.status_code == 200
+    assert cadet.client.get("/api/v1/auth/me").status_code == 200
+    assert not AuditEntry.objects.filter(action="user.change").exists()
