@@ -1,0 +1,30 @@
+import uuid
+from dataclasses import dataclass
+
+from django.db import connection
+
+from apps.events.models import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """The end of the log. `waiting`: events have been committed that have no position yet."""
+
+    epoch: uuid.UUID
+    position: int
+    waiting: bool
+
+
+def head() -> Head:
+    """Where the log ends: one statement that takes no lock, so a hub can ask it every second."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT epoch, position, EXISTS (SELECT FROM event WHERE position IS NULL) FROM event_head")
+        row = cursor.fetchone()
+    if row is None:
+        raise RuntimeError("The event log has lost its head row; run `manage.py migrate`, which puts it back")
+    return Head(epoch=row[0], position=row[1], waiting=row[2])
+
+
+def events_after(position: int, limit: int) -> list[Event]:
+    """At most `limit` events whose position is greater than `position`, in order."""
+    return list(Event.objects.filter(position__gt=position).order_by("position")[:limit])

@@ -1,0 +1,271 @@
+"""The hub with sockets that remember what they were told, on a real event log."""
+
+import asyncio
+import datetime as dt
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from apps.accounts.models import Revocation, TokenGeneration
+from apps.accounts.rules import Principal
+from apps.accounts.selectors import announce_revocation
+from apps.events import services
+from apps.events.models import Event, EventHead
+from apps.realtime.hub import Hub, OncePerOutage, Presence
+from apps.realtime.rules import CloseCode, SocketRefused
+from apps.realtime.threads import DatabaseThreads
+from core import messages
+from core.clock import now
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saluted(messages.Event):
+    type: ClassVar[str] = "realtime.tests.saluted"
+
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Other(messages.Event):
+    type: ClassVar[str] = "realtime.tests.other"
+
+
+@dataclass(eq=False)
+class Remembering:
+    """A socket without a wire."""
+
+    recipients: Sequence[str] = ("user:1",)
+    event_types: frozenset[str] = frozenset({Saluted.type})
+    breaks: bool = False
+    heard: list[str] = field(default_factory=list)
+    ended: list[tuple[CloseCode, str]] = field(default_factory=list)
+    principal: Principal = field(
+        default_factory=lambda: Principal(
+            user_id=1,
+            username="omar",
+            role="cadet",
+            session_id=str(uuid.uuid4()),
+            version=1,
+            generation=1,
+            expires_at=now() + dt.timedelta(minutes=15),
+        )
+    )
+
+    async def deliver(self, text: str) -> None:
+        if self.breaks:
+            raise ConnectionError
+        self.heard.append(text)
+
+    async def close(self, code: CloseCode, reason: str) -> None:
+        self.ended.append((code, reason))
+
+
+def publish(event: messages.Event, *recipients: str) -> None:
+    with transaction.atomic():
+        services.publish(event=event, recipients=recipients)
+
+
+def salute(*numbers: int, to: str = "user:1") -> None:
+    for number in numbers:
+        publish(Saluted(number=number), to)
+
+
+def close_connection() -> None:
+    connection.close()  # looked up here, so that it is the calling thread's
+
+
+Write = Callable[..., Awaitable[object]]
+
+
+def with_hub(scene: Callable[[Hub, Write], Awaitable[None]]) -> None:
+    """Play `scene` with a hub that is told when to read; `write` calls a function on the hub's thread."""
+    TokenGeneration.objects.get_or_create(pk=1)
+
+    async def play() -> None:
+        threads = DatabaseThreads(name="hub", size=1, renew=False)
+        hub = Hub(threads)
+        try:
+            await hub.tick()
+            await scene(hub, threads.run)
+        finally:
+            await hub.stop()
+            await threads.run(close_connection)
+
+    asyncio.run(play())
+
+
+def test_an_event_goes_to_the_sockets_of_its_recipients_once() -> None:
+    own, twice, other = (
+        Remembering(),
+        Remembering(recipients=("user:1", "role:cadet")),
+        Remembering(recipients=("user:2",)),
+    )
+
+    async def scene(hub: Hub, write: Write) -> None:
+        for member in (own, twice, other):
+            await hub.join(member)
+        await write(publish, Saluted(number=1), "user:1", "role:cadet")
+        await hub.tick()
+        await hub.tick()
+
+    with_hub(scene)
+    assert len(own.heard) == len(twice.heard) == 1
+    assert own.heard[0] is twice.heard[0]  # encoded once
+    assert other.heard == []
+
+
+def test_a_socket_hears_only_the_types_it_asked_for() -> None:
+    member = Remembering()
+
+    async def scene(hub: Hub, write: Write) -> None:
+        await hub.join(member)
+        await write(publish, Other(), "user:1")
+        await hub.tick()
+
+    with_hub(scene)
+    assert member.heard == []
+
+
+def test_who_joins_hears_what_comes_after_its_place_and_who_has_left_nothing() -> None:
+    early, late = Remembering(), Remembering()
+    places: list[int] = []
+
+    async def scene(hub: Hub, write: Write) -> None:
+        places.append((await hub.join(early)).position)
+        await write(salute, 1, 2)
+        await hub.tick()
+        places.append((await hub.join(late)).position)
+        hub.leave(early)
+        await write(salute, 3)
+        await hub.tick()
+
+    with_hub(scene)
+    assert (len(early.heard), len(late.heard)) == (2, 1)
+    assert places[1] == places[0] + 2
+
+
+def test_what_lies_in_the_log_from_before_the_start_is_not_handed_out() -> None:
+    salute(1)
+    member = Remembering()
+
+    async def scene(hub: Hub, write: Write) -> None:
+        await hub.join(member)
+        await hub.tick()
+
+    with_hub(scene)
+    assert member.heard == []
+
+
+def test_more_events_than_are_read_at_once_all_come_in_order() -> None:
+    member = Remembering()
+
+    async def scene(hub: Hub, write: Write) -> None:
+        await hub.join(member)
+        await write(
+            Event.objects.bulk_create,
+            [Event(type=Saluted.type, recipients=["user:1"], data={"number": number}) for number in range(1200)],
+        )
+        while await hub.tick():
+            pass
+
+    with_hub(scene)
+    assert [f'"number":{number}' in text for number, text in enumerate(member.heard)] == [True] * 1200
+
+
+def test_a_socket_that_fails_is_closed_and_the_others_are_served() -> None:
+    broken, sound = Remembering(breaks=True), Remembering()
+
+    async def scene(hub: Hub, write: Write) -> None:
+        await hub.join(broken)
+        await hub.join(sound)
+        await write(salute, 1)
+        await hub.tick()
+
+    with_hub(scene)
+    assert broken.ended == [(CloseCode.TRY_AGAIN_LATER, "unavailable"), (CloseCode.SERVICE_RESTART, "service_restart")]
+    assert len(sound.heard) == 1
+
+
+def test_a_revoked_session_is_closed_before_it_hears_anything_more() -> None:
+    ended, other = Remembering(), Remembering()
+
+    def revoke() -> None:
+        Revocation.objects.create(session_id=ended.principal.session_id)
+        announce_revocation()
+        salute(1)
+
+    async def scene(hub: Hub, write: Write) -> None:
+        await hub.join(ended)
+        await hub.join(other)
+        await asyncio.sleep(0.6)  # the list is asked twice a second at most
+        await write(revoke)
+        await hub.tick()
+
+    with_hub(scene)
+    assert ended.ended[0] == (CloseCode.TOKEN_REFUSED, "token_revoked")
+    assert other.ended == [(CloseCode.SERVICE_RESTART, "service_restart")]
+    assert len(other.heard) == 1
+
+
+@pytest.mark.parametrize("how", ["epoch", "position"])
+def test_another_log_in_its_place_ends_all_sockets_and_is_followed_from_its_end(how: str) -> None:
+    before, after = Remembering(), Remembering()
+    salute(1, 2, 3)
+
+    def replace() -> None:
+        services.sequence()
+        Event.objects.all().delete()
+        change = {"epoch": uuid.uuid4()} if how == "epoch" else {"position": 0}
+        EventHead.objects.update(**change)
+
+    async def scene(hub: Hub, write: Write) -> None:
+        await hub.join(before)
+        await write(replace)
+        await hub.tick()
+        await hub.join(after)
+        await write(salute, 4)
+        await hub.tick()
+
+    with_hub(scene)
+    assert before.ended[0] == (CloseCode.SERVICE_RESTART, "service_restart")
+    assert len(after.heard) == 1
+
+
+def test_nobody_joins_a_hub_that_stops() -> None:
+    async def scene(hub: Hub, write: Write) -> None:
+        await hub.stop()
+        with pytest.raises(SocketRefused) as refusal:
+            await hub.join(Remembering())
+        assert refusal.value.code == CloseCode.SERVICE_RESTART
+
+    with_hub(scene)
+
+
+# --- What is told to the operators --------------------------------------------------------------------------
+
+
+def test_an_outage_is_told_at_its_beginning_and_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    presence = Presence("The database")
+    with caplog.at_level(logging.INFO):
+        presence.back()
+        for _ in range(3):
+            presence.gone(DatabaseError())
+        for _ in range(3):
+            presence.back()
+    assert caplog.messages == ["The database is away: DatabaseError", "The database is back"]
+
+
+def test_the_channel_layers_tracebacks_become_one_line_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, 1.0, 2.0, 60.0])
+    monkeypatch.setattr("apps.realtime.hub.time.monotonic", lambda: next(times))
+    once = OncePerOutage()
+    records = [logging.LogRecord("x", logging.ERROR, "", 0, "boom", (), (None, None, None)) for _ in range(4)]
+    assert [once.filter(record) for record in records] == [True, False, False, True]
+    assert records[0].exc_info is None
