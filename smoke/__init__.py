@@ -1,0 +1,3 @@
+"""Black-box check of a deployed base URL. Sees the services over the wire only: no Django, no database."""
+
+SCHEMA = "rgms.smoke/1"

@@ -1,0 +1,17 @@
+from smoke import guide
+from smoke.check import check
+from smoke.deployment import Deployment
+from smoke.expectation import expect
+
+
+@check(
+    id="residue.none",
+    title="Nothing that the suite created is left on the deployment",
+    severity="major",
+    needs=["health.web"],
+    last=True,
+    next_step=guide.RESIDUE,
+)
+def nothing_is_left(deployment: Deployment) -> None:
+    remaining = deployment.clean_up()
+    expect(not remaining, expected="no row with this run's id", came=", ".join(remaining))

@@ -1,0 +1,23 @@
+from dataclasses import dataclass
+
+
+@dataclass(kw_only=True, eq=False)
+class Mismatch(Exception):
+    """The deployment did not do what a check expects. Told as a report line, never as a traceback.
+
+    `expected` and `came` are complete phrases; `request_id` is that of the answer that disappointed, if any.
+    """
+
+    expected: str
+    came: str
+    request_id: str | None = None
+    next_step: str | None = None
+
+    def __str__(self) -> str:
+        return f"expected {self.expected}; came {self.came}"
+
+
+def expect(condition: bool, *, expected: str, came: str, request_id: str | None = None) -> None:
+    """Raise Mismatch unless `condition` holds."""
+    if not condition:
+        raise Mismatch(expected=expected, came=came, request_id=request_id)

@@ -1,0 +1,138 @@
+import base64
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from smoke import guide
+from smoke.check import ATTRIBUTE, Check, in_order
+from smoke.checks import FILES, SUBJECTS, every_check
+from smoke.checks.health import settled_health
+from smoke.checks.tokens import as_somebody_else, part, unsigned, with_another_signature
+from smoke.checks.version import is_expected
+from smoke.deployment import Deployment
+from smoke.redaction import Redaction
+from smoke.target import Credentials, Target
+from smoke.tests.misbehaving import FakeService
+
+HERE = Path(__file__).resolve().parent
+DECLARED: list[Check] = [getattr(function, ATTRIBUTE) for function in every_check().values()]
+
+
+def token(**claims: object) -> str:
+    def encode(value: object) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+    return f"{encode({'alg': 'HS256'})}.{encode(claims)}.c2lnbmF0dXJl"
+
+
+def test_every_file_of_checks_is_a_subject_of_the_suite() -> None:
+    written = {file.name for file in (HERE.parent / "checks").glob("*.py")} - {"__init__.py"}
+    assert written == {file.name for file in FILES} == {f"{subject}.py" for subject in SUBJECTS}
+
+
+def test_every_check_has_its_place_in_one_order() -> None:
+    assert len(in_order(DECLARED)) == len(DECLARED)
+
+
+@pytest.mark.parametrize("declared", DECLARED, ids=lambda declared: declared.id)
+def test_every_check_points_to_an_entry_of_the_guide(declared: Check) -> None:
+    steps = {value for name, value in vars(guide).items() if name.isupper()}
+    assert declared.next_step in steps
+    assert declared.title
+    assert re.fullmatch(r"[a-z_]+\.[a-z_]+", declared.id)
+
+
+@pytest.mark.parametrize(
+    ("expected", "matches"),
+    [
+        ("1.0.0", True),
+        ("1.0", False),
+        ("1.0.1", False),
+        ("0123456", True),
+        ("0123456789ABCDEF", True),
+        ("012345", False),
+        ("123456789", False),
+    ],
+)
+def test_a_version_has_a_dot_and_a_commit_seven_characters_or_more(expected: str, matches: bool) -> None:
+    assert is_expected(expected=expected, version="1.0.0", commit="0123456789abcdef") is matches
+
+
+def test_a_deployment_that_names_no_commit_is_never_the_expected_commit() -> None:
+    assert not is_expected(expected="0123456", version="1.0.0", commit=None)
+
+
+@pytest.mark.parametrize("signature", [b"\x00" * 64, b"\xff" * 64, bytes(range(32)), b"\x00\x00\x01" * 11])
+def test_a_forged_signature_is_another_well_formed_one_over_the_same_claims(signature: bytes) -> None:
+    real = f"{token(user_id=7).rpartition('.')[0]}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
+    forged = with_another_signature(real)
+    text = forged.rpartition(".")[2]
+    decoded = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    assert part(forged, 1) == part(real, 1)
+    assert len(decoded) == len(signature)
+    assert decoded != signature
+    # As strict readers ask for: the bits that the last letter has too many are zero.
+    assert base64.urlsafe_b64encode(decoded).decode().rstrip("=") == text
+
+
+def test_changed_claims_keep_the_old_signature() -> None:
+    real = token(user_id=7, role="cadet")
+    changed = as_somebody_else(real)
+    assert part(changed, 1) == {"user_id": 8, "role": "admin"}
+    assert changed.rpartition(".")[2] == real.rpartition(".")[2]
+
+
+def test_a_token_without_signature_names_the_algorithm_none() -> None:
+    assert part(unsigned(token(user_id=7)), 0)["alg"] == "none"
+    assert unsigned(token(user_id=7)).endswith(".")
+
+
+def test_the_small_requirements_are_pinned_as_those_of_the_whole_repository() -> None:
+    def pins(file: Path) -> dict[str, str]:
+        return dict(re.findall(r"^([\w.-]+)==(\S+)", file.read_text(), flags=re.MULTILINE))
+
+    small, whole = pins(HERE.parent / "requirements.txt"), pins(HERE.parents[1] / "requirements.txt")
+    asked = set((HERE.parent / "requirements.in").read_text().split("\n")[1:-1])
+    assert asked <= set(small)
+    assert small.items() <= whole.items()
+
+
+def health(*, state: str, age_seconds: float) -> dict[str, object]:
+    return {"processes": {"rotc-celery-beat": {"state": state, "age_seconds": age_seconds}}}
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "state"),
+    [
+        ([health(state="running", age_seconds=9.9)], 1, "running"),
+        ([health(state="stopped", age_seconds=600)], 1, "stopped"),
+        # Overdue: watched until the next one comes …
+        ([health(state="running", age_seconds=14), health(state="running", age_seconds=0.2)], 2, "running"),
+        # … or the last one has expired.
+        ([health(state="running", age_seconds=24.8), health(state="stopped", age_seconds=25.3)], 2, "stopped"),
+    ],
+)
+def test_a_heartbeat_that_is_overdue_is_watched_until_it_is_in_time_or_gone(
+    service: FakeService, answers: list[dict[str, object]], asked: int, state: str
+) -> None:
+    service.healths = list(answers)
+    accounts = {role: Credentials(username=role, password="unused-password") for role in ("admin", "cadet")}
+    target = Target(
+        base_url=service.url,
+        channels_url=service.url.replace("http", "ws"),
+        credentials=accounts,
+        expected_version=None,
+        cors_origin="https://front.example",
+        read_only=True,
+        allow_writes=(),
+    )
+    deployment = Deployment(target=target, redaction=Redaction(), run_id="smoke-test")
+    try:
+        answer = settled_health(deployment, service="rotc-celery-beat")
+        assert answer.at("processes.rotc-celery-beat.state") == state
+        assert deployment.health() is answer
+    finally:
+        deployment.close()
+    assert len(service.seen) == asked
