@@ -18,6 +18,9 @@ class Console(Protocol):
     def say(self, text: str) -> None:
         """Something the runner has to tell."""
 
+    def confide(self, text: str) -> None:
+        """The same, for who started it alone: it holds passwords and goes into no file."""
+
     def show(self, *, name: str, line: str) -> None:
         """A line that a process wrote."""
 
@@ -35,6 +38,8 @@ class TerminalConsole:
     def say(self, text: str) -> None:
         for line in text.splitlines() or [""]:
             self._write(f"\x1b[1m{line}\x1b[0m" if self._is_coloured else line)
+
+    confide = say
 
     def show(self, *, name: str, line: str) -> None:
         prefix = f"{name:<{self._width}} | "
@@ -62,6 +67,10 @@ class DetachedConsole:
     def say(self, text: str) -> None:
         for line in text.splitlines() or [""]:
             self._log.write(line)
+            self._send({"line": line})
+
+    def confide(self, text: str) -> None:
+        for line in text.splitlines():
             self._send({"line": line})
 
     def show(self, *, name: str, line: str) -> None:

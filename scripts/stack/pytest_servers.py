@@ -74,6 +74,10 @@ def service_prepare(config: pytest.Config) -> None:
     import django
 
     django.setup()
+    if getattr(asked, "numprocesses", None):
+        # xdist's workers inherit the environment, and pytest-django would read the settings in them before this
+        # file has given each a Redis database of its own.
+        del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 def _default_paths(config: pytest.Config) -> list[str]:

@@ -80,7 +80,9 @@ class System:
             self._start(supervisor, console)
             supervisor.started()
             self._announce(supervisor)
-            console.say(self._summary(seconds=time.monotonic() - began))
+            console.say(self._addresses(seconds=time.monotonic() - began))
+            console.confide(self._passwords())
+            console.say(self._whereabouts())
             ready()
             status = EXIT_INTERRUPTED
             supervisor.follow()
@@ -222,7 +224,7 @@ class System:
             now = time.monotonic()
             answers = {name: health_ask(port=self._ports[name], path=path) for name, path in checked.items()}
             ages = {name: now - child.started_at for name, child in self._services.items()}
-            missing = missing_for_readiness(answers=answers, ages=ages)
+            missing = missing_for_readiness(answers=answers, ages=ages, overridden=self._options.overrides.keys())
             if not missing:
                 return
             if now - began > READY_WITHIN:
@@ -265,17 +267,22 @@ class System:
             }
         )
 
-    def _summary(self, *, seconds: float) -> str:
+    def _addresses(self, *, seconds: float) -> str:
         lines = [f"Healthy after {seconds:.1f} s.", ""]
         for name, port in self._ports.items():
             if name in self._services:
                 lines.append(f"  {name:<22} http://127.0.0.1:{port}")
-        lines += [f"  {account.role:<22} {account.username} / {account.password}" for account in self._accounts]
+        return "\n".join(lines)
+
+    def _passwords(self) -> str:
+        lines = [f"  {account.role:<22} {account.username} / {account.password}" for account in self._accounts]
         if self._accounts and self._options.database_url is not None:
             lines.append("  (accounts that this database had before keep their passwords)")
-        lines += ["", f"  all of this: {self._state.up_file}", f"  logs: {self._state.logs}"]
-        lines.append("  stop: scripts/down" if self._options.detach else "  stop: Ctrl-C")
         return "\n".join(lines)
+
+    def _whereabouts(self) -> str:
+        stop = "scripts/down" if self._options.detach else "Ctrl-C"
+        return f"\n  all of this: {self._state.up_file}\n  logs: {self._state.logs}\n  stop: {stop}"
 
 
 def _with_new_instance(what: Launch) -> Launch:

@@ -62,3 +62,24 @@ def test_a_heartbeat_from_before_the_start_does_not_count() -> None:
 def test_a_process_of_which_nobody_reports_must_live_a_second() -> None:
     assert missing(answer(), ages={"other": 0.5}) == ["other has only just been started"]
     assert missing(answer(), ages={"other": 1.5}) == []
+
+
+def test_a_service_told_to_differ_is_not_looked_for_by_the_others_and_need_only_answer() -> None:
+    web = answer(processes={"web": running(), "channels": {"state": "stopped", "age_seconds": None}})
+    channels = answer(503, services={"redis": "disconnected"}, processes={"web": {"state": "unknown"}})
+    answers = {"web": web, "channels": channels}
+    ages = {"web": 10.0, "channels": 10.0}
+
+    assert missing_for_readiness(answers=answers, ages=ages, overridden={"channels"}) == []
+    assert "web says channels stopped" in missing_for_readiness(answers=answers, ages=ages)
+    silent = {**answers, "channels": answer(None)}
+    found = missing_for_readiness(answers=silent, ages=ages, overridden={"channels"})
+    assert found == ["channels does not answer (refused)"]
+
+
+def test_a_worker_told_to_differ_must_have_lived_for_a_while() -> None:
+    web = answer(processes={"web": running(), "worker": {"state": "stopped", "age_seconds": None}})
+
+    young = missing_for_readiness(answers={"web": web}, ages={"web": 10.0, "worker": 2.0}, overridden={"worker"})
+    assert young == ["worker has only just been started"]
+    assert missing_for_readiness(answers={"web": web}, ages=AGES, overridden={"worker"}) == []
