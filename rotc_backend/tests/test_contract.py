@@ -1,11 +1,14 @@
 """What is committed and what the code says are the same."""
 
+import re
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
+
+from apps.realtime.rules import CloseCode
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,3 +35,12 @@ def test_the_document_is_served_with_an_entity_tag(client: Client) -> None:
 @pytest.mark.parametrize("path", ["/api/schema/", "/api/docs/"])
 def test_the_documents_are_public_even_with_a_broken_token(client: Client, path: str) -> None:
     assert client.get(path, headers={"authorization": "Bearer undefined"}).status_code == 200
+
+
+def test_every_close_code_and_reason_is_documented_for_client_developers() -> None:
+    document = (ROOT / "docs" / "WEBSOCKET_IMPLEMENTATION.md").read_text()
+    table = CloseCode.__doc__ or ""
+    reasons = {word for word in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b|\bunavailable\b", table) if word.islower()}
+    assert len(reasons) >= 12
+    assert {f"`{reason}`" for reason in reasons if f"`{reason}`" not in document} == set()
+    assert {int(code) for code in CloseCode if f"| {int(code)} |" not in document} == set()

@@ -74,7 +74,7 @@ def service_prepare(config: pytest.Config) -> None:
     import django
 
     django.setup()
-    if getattr(asked, "numprocesses", None):
+    if getattr(asked, "numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
         # xdist's workers inherit the environment, and pytest-django would read the settings in them before this
         # file has given each a Redis database of its own.
         del os.environ["DJANGO_SETTINGS_MODULE"]
