@@ -1,12 +1,18 @@
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
+from django_celery_beat.models import ClockedSchedule, SolarSchedule
 
 from apps.operations.urls import health_urlpatterns
 from config.documents import OpenApiDocument, OpenApiPage
 
 admin.autodiscover()
+admin.site.site_title = admin.site.site_header = "RGMS administration"
+# Roles decide what an account may do, not groups; and the scheduler knows crontabs and intervals only.
+for unused in (Group, ClockedSchedule, SolarSchedule):
+    admin.site.unregister(unused)
 
 
 class Favicon(RedirectView):

@@ -74,7 +74,8 @@ def postgres_server(settings: PostgresSettings) -> Server:
         url=f"postgresql://{quote(settings.user)}:{passwords['owner']}@127.0.0.1:{port}/{quote(settings.database)}",
         is_ready=is_ready,
         prepare=prepare,
-        temporary=temporary,
+        # A cluster that forgets everything goes with its server, also when it had to stand elsewhere.
+        temporary=temporary if settings.durable or base.is_relative_to(settings.state) else (*temporary, base),
     )
 
 

@@ -1,7 +1,7 @@
 """Gives a pytest run its database and its Redis, before Django reads its settings.
 
 pytest smoke/tests               no Django, no servers
-pytest rotc_backend/apps         servers of its own, gone with the run, also when it is killed
+pytest rotc_backend/apps         servers of its own, which end with the run, also when it is killed
 pytest -n 4                      the controller's servers; a database and a Valkey number for each worker
 TEST_DATABASE_URL, TEST_REDIS_URL   these instead. DATABASE_URL is never used: it may mean a running system
 """

@@ -103,6 +103,9 @@ def system_running(
     finally:
         _run(["down", "--state", str(where)], environment=inherited, timeout=_STOP_WITHIN)
         if state is None:
+            elsewhere = where / "postgres.location"  # where the cluster is, if its user could not enter `where`
+            if elsewhere.exists():
+                shutil.rmtree(elsewhere.read_text().strip(), ignore_errors=True)
             shutil.rmtree(where, ignore_errors=True)
 
 
