@@ -2,19 +2,13 @@
 
 import atexit
 import os
-import sys
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 
 import django
 
-from config.env import ConfigurationError
-
-try:
-    django.setup(set_prefix=False)
-except ConfigurationError as error:
-    sys.exit(str(error))
+django.setup(set_prefix=False)
 
 from channels.routing import ProtocolTypeRouter
 from django.core.handlers.asgi import ASGIHandler

@@ -28,8 +28,12 @@ class Problem:
         return f"{self.variable} {self.problem}. {self.remedy}"
 
 
-class ConfigurationError(Exception):
-    """The environment does not describe a system that can run. `problems` holds every reason."""
+class ConfigurationError(SystemExit):
+    """The environment does not describe a system that can run. `problems` holds every reason.
+
+    An exit and not an error: gunicorn, daphne, Celery and manage.py all end with exactly these words, without a
+    traceback in front of them, and nothing that catches errors can go on with half a configuration.
+    """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)

@@ -130,3 +130,28 @@ def test_every_reason_is_told_in_one_start() -> None:
     told = told_by(run(WSGI, {"DJANGO_ENV": "production", "DJANGO_SETTINGS_MODULE": "config.settings.production"}))
     for variable in ("DJANGO_SECRET_KEY", "DATABASE_URL", "REDIS_URL", "CLOUDINARY_CLOUD_NAME", "CLOUDINARY_API_KEY"):
         assert variable in told
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        ("-m", "gunicorn", "config.wsgi:application", "--preload"),
+        ("-m", "daphne", "-p", "0", "config.asgi:application"),
+        ("-m", "celery", "-A", "config", "worker"),
+        (
+            "-m",
+            "celery",
+            "-A",
+            "config",
+            "beat",
+            "--scheduler",
+            "apps.operations.scheduler:SlotScheduler",
+            "--pidfile=",
+        ),
+    ],
+    ids=["web", "channels", "worker", "beat"],
+)
+def test_each_of_the_four_services_ends_with_the_reasons_and_nothing_else(server: tuple[str, ...]) -> None:
+    told = told_by(run(server, {**GOOD, "DJANGO_SECRET_KEY": "hunter2", "REDIS_URL": ""}))
+    assert "DJANGO_SECRET_KEY has 7 characters" in told
+    assert "REDIS_URL is not set" in told
