@@ -134,8 +134,9 @@ def _tell_removed(recipient_id: int, notification_ids: list[int]) -> None:
 
 
 def _tell(recipient_id: int, event: Event) -> None:
-    publish(event=event, recipients=[f"user:{recipient_id}"])
+    # The cache first: who is woken by the event fetches at once, and must not find what was cached before it.
     cache.touch(selectors.notifications_version(user_id=recipient_id))
+    publish(event=event, recipients=[f"user:{recipient_id}"])
 
 
 def _target(notification_id: int) -> str:

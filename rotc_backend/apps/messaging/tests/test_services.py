@@ -1,5 +1,6 @@
 import datetime as dt
 import threading
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -9,6 +10,7 @@ from apps.events.models import Event
 from apps.messaging.models import Notification
 from apps.messaging.services import notification_create, notification_read, notifications_expire
 from apps.messaging.tests.conftest import Person
+from core import after_commit
 from core.clock import now
 from core.errors import NotFound
 
@@ -17,6 +19,20 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def notify(person: Person) -> int:
     return notification_create(actor_id=None, recipient_id=person.user.pk, title="Formation", body="06:30").pk
+
+
+@pytest.mark.django_db  # in a transaction that stays open, so that the callbacks of the commit can be run one by one
+def test_who_is_woken_by_an_event_no_longer_finds_what_was_cached_before_it(
+    cadet: Person, django_capture_on_commit_callbacks: Any
+) -> None:
+    address = "/api/v1/notifications/unread-count"
+    assert [cadet.client.get(address).json()["unread"] for _ in range(2)] == [0, 0]
+    with django_capture_on_commit_callbacks() as callbacks:
+        notify(cadet)
+    before_waking = callbacks[: callbacks.index(after_commit._wake)]
+    for callback in before_waking:
+        callback()
+    assert cadet.client.get(address).json()["unread"] == 1
 
 
 def test_an_unknown_recipient_is_not_found_and_nothing_is_written() -> None:
