@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from load.generator.plan import MissingCredentialsError, credentials_read
 from load.profiles import DEFAULT_PROFILES, UnknownProfileError, profile_select, profiles_read
 from load.records import RecordError
+from load.report import say, show_what_can_be_shown
 from load.results import LoadEvidence
 from load.run import LoadRunError, Request, load_run
 from load.slo import DEFAULT_POLICY
@@ -45,14 +46,19 @@ def _socket_url(text: str) -> str:
     return _url(("ws", "wss"), text)
 
 
-def _processes(text: str) -> int:
+def process_count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 64:
         raise argparse.ArgumentTypeError(f"must be a number from 1 to 64, not {text!r}")
     return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m load", description="Load with open arrivals.")
+    parser = argparse.ArgumentParser(
+        prog="python -m load",
+        description="Load with open arrivals.",
+        epilog="Accounts come from SMOKE_ADMIN_*, SMOKE_CADET_* and, if set, SMOKE_STAFF_* (USERNAME and PASSWORD). "
+        "No proxy is used.",
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run one profile and write load.json")
     run.add_argument("--base-url", type=_http_url, default=os.environ.get("SMOKE_BASE_URL") or None)
@@ -62,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--policy", type=Path, default=DEFAULT_POLICY, help="what the counters count against")
     run.add_argument("--allow-writes", action="append", default=[], metavar="HOST")
     run.add_argument("--read-only", action="store_true")
-    run.add_argument("--processes", type=_processes, default=1, metavar="N", help="worker processes")
+    run.add_argument("--processes", type=process_count, default=1, metavar="N", help="worker processes")
     run.add_argument("--out", type=Path, required=True, metavar="DIR")
     return parser
 
@@ -80,6 +86,7 @@ def evidence_line(evidence: LoadEvidence) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
+    show_what_can_be_shown()
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.base_url is None:
@@ -114,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception:  # noqa: BLE001 - a fault in here must not look like evidence
         traceback.print_exc()
         return HARNESS_FAILED
-    print(evidence_line(evidence))
+    say(evidence_line(evidence))
     return 0
 
 

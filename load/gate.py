@@ -1,8 +1,8 @@
 """The gate: evidence and policy in, KEEP, HOLD or ROLLBACK out.
 
     python -m load.gate decide SMOKE_JSON [LOAD_JSON | --no-load REASON] --out DIR
-                               [--policy TOML] [--baseline FILE]…
-    python -m load.gate replay EVIDENCE_DIR… [--policy TOML]
+                               [--policy TOML] [--baseline FILE_OR_DIR]…
+    python -m load.gate replay EVIDENCE_DIR… [--policy TOML] [--baseline FILE_OR_DIR]…
     python -m load.gate explain VERDICT_JSON
 
 Exit codes: 0 KEEP, 10 HOLD, 20 ROLLBACK, 30 the harness itself failed, 2 wrong usage. In this module 0 means
@@ -37,7 +37,7 @@ from load.records import (
     record_read,
     schema_require,
 )
-from load.report import markdown_write, verdict_words
+from load.report import markdown_write, say, show_what_can_be_shown, verdict_words
 from load.results import (
     LOAD_SCHEMA,
     SMOKE_SCHEMA,
@@ -45,6 +45,7 @@ from load.results import (
     LoadEvidence,
     Severity,
     SmokeEvidence,
+    Target,
     load_evidence_read,
     smoke_evidence_read,
 )
@@ -62,6 +63,10 @@ class Baseline:
 
     smoke: SmokeEvidence | None = None
     load: LoadEvidence | None = None
+
+    @property
+    def run_ids(self) -> list[str]:
+        return [one.run_id for one in (self.smoke, self.load) if one is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,8 @@ def decide(*, evidence: Evidence, policy: Policy) -> Verdict:
 
     1. Smoke: facts by severity.             2. Load: is the run sound, and of the same release?
     3. Load: one judgement per objective.    4. Rules already broken in the baseline call for no rollback.
-    5. ROLLBACK if a finding says so, HOLD if there is any finding, else KEEP. Every finding is listed.
+    5. ROLLBACK if a finding says so, HOLD if there is any finding, else KEEP. Every finding is listed: what
+       calls for a rollback first, then the checks that failed, which name a cause.
     """
     smoke, load = evidence.smoke, evidence.load
     judgements = smoke_judge(smoke=smoke, policy=policy)
@@ -101,7 +107,7 @@ def decide(*, evidence: Evidence, policy: Policy) -> Verdict:
     judgements = [_excuse_pre_existing(one, evidence.baseline, policy) for one in judgements]
 
     findings = [*(finding for one in judgements for finding in one.findings), *general]
-    findings.sort(key=lambda finding: finding.effect is not Word.ROLLBACK)
+    findings.sort(key=lambda finding: (finding.effect is not Word.ROLLBACK, finding.check is None))
     if any(finding.effect is Word.ROLLBACK for finding in findings):
         word = Word.ROLLBACK
     else:
@@ -119,6 +125,8 @@ def decide(*, evidence: Evidence, policy: Policy) -> Verdict:
         findings=findings,
         objectives=[one.result for one in judgements],
         notes=_notes(smoke, load),
+        no_load_reason=evidence.no_load_reason,
+        baseline_run_ids=evidence.baseline.run_ids,
     )
 
 
@@ -205,19 +213,25 @@ def _pre_existing(finding: Finding) -> Finding:
 
 
 def _require_other_release(evidence: Evidence) -> None:
-    before = [one for one in (evidence.baseline.smoke, evidence.baseline.load) if one is not None]
-    now = [one.run_id for one in (evidence.smoke, evidence.load) if one is not None]
-    if any(one.run_id in now for one in before):
+    now = Baseline(smoke=evidence.smoke, load=evidence.load)
+    if set(now.run_ids) & set(evidence.baseline.run_ids):
         raise RecordError("the baseline is the evidence under judgement itself; it would excuse everything")
-    targets_now = (evidence.smoke.target, evidence.load.target.start if evidence.load else None)
-    commits_now = {target.commit for target in targets_now if target is not None and target.commit}
-    targets_before = (
-        evidence.baseline.smoke.target if evidence.baseline.smoke else None,
-        evidence.baseline.load.target.start if evidence.baseline.load else None,
-    )
-    for target in targets_before:
-        if target is not None and target.commit in commits_now:
-            raise RecordError(f"the baseline is of the same release, commit {target.commit}; give the one before")
+    for before in _targets(evidence.baseline):
+        if any(_same_release(before, target) for target in _targets(now)):
+            raise RecordError(f"the baseline is of the same release, {before.label}; give the one before")
+
+
+def _targets(evidence: Baseline) -> list[Target]:
+    smoke = evidence.smoke.target if evidence.smoke is not None else None
+    load = evidence.load.target.start if evidence.load is not None else None
+    return [target for target in (smoke, load) if target is not None]
+
+
+def _same_release(one: Target, other: Target) -> bool:
+    """By their commits; by their versions where one of them does not tell its commit."""
+    if one.commit and other.commit:
+        return one.commit == other.commit
+    return one.version is not None and one.version == other.version
 
 
 # --- command line ----------------------------------------------------------------------------------------
@@ -277,27 +291,45 @@ def _decide(arguments: argparse.Namespace) -> int:
     verdict = decide(evidence=evidence, policy=policy)
     document_replace(out / "report.md", markdown_write(verdict=verdict, load=load))
     document_replace(out / "verdict.json", json.dumps(record_plain(verdict), indent=1, ensure_ascii=False) + "\n")
-    print(verdict_words(verdict))
+    say(verdict_words(verdict))
     return verdict.exit_code
 
 
 def _replay(arguments: argparse.Namespace) -> int:
     policy = policy_read(arguments.policy)
+    baseline = baseline_read(arguments.baseline)
     worst = Word.KEEP
     for directory in arguments.evidence:
-        load_json, stored = directory / "load.json", directory / "verdict.json"
+        stored = directory / "verdict.json"
         before = verdict_read(stored) if stored.exists() else None
-        load = load_evidence_read(load_json) if load_json.exists() else None
+        load, no_load_reason = _load_of(directory, before)
         evidence = Evidence(
             smoke=smoke_evidence_read(directory / "smoke.json"),
             load=load,
-            no_load_reason=None if load else "it was not stored with the evidence",
+            no_load_reason=no_load_reason,
+            baseline=baseline,
         )
         verdict = decide(evidence=evidence, policy=policy)
-        print(f"{directory}: {_comparison(before, verdict)}")
-        print(verdict_words(verdict))
+        say(f"{directory}: {_comparison(before, verdict)}")
+        if before is not None and before.baseline_run_ids != baseline.run_ids:
+            was, now = (" and ".join(run_ids) or "none" for run_ids in (before.baseline_run_ids, baseline.run_ids))
+            say(f"  Then its baseline was {was}, now it is {now}; --baseline gives one.")
+        say(verdict_words(verdict))
         worst = max(worst, verdict.verdict, key=lambda word: word.exit_code)
     return worst.exit_code
+
+
+def _load_of(directory: Path, before: Verdict | None) -> tuple[LoadEvidence | None, str | None]:
+    """The load evidence that the stored verdict rests on, or the reason why there is none."""
+    if before is not None and before.load_run_id is None:
+        return None, before.no_load_reason or "the stored verdict used none"
+    path = directory / "load.json"
+    if not path.exists():
+        return None, "it was not stored with the evidence"
+    load = load_evidence_read(path)
+    if before is not None and load.run_id != before.load_run_id:
+        return None, f"load.json is of run {load.run_id}; the stored verdict used {before.load_run_id}"
+    return load, None
 
 
 def _comparison(before: Verdict | None, now: Verdict) -> str:
@@ -317,7 +349,7 @@ def _comparison(before: Verdict | None, now: Verdict) -> str:
 
 def _explain(arguments: argparse.Namespace) -> int:
     verdict = verdict_read(arguments.verdict_json)
-    print(verdict_words(verdict, every_objective=True))
+    say(verdict_words(verdict, every_objective=True))
     return verdict.exit_code
 
 
@@ -330,13 +362,14 @@ def _parser() -> argparse.ArgumentParser:
     deciding.add_argument("load_json", type=Path, nargs="?")
     deciding.add_argument("--no-load", metavar="REASON", help="why there is no load.json")
     deciding.add_argument("--policy", type=Path, default=DEFAULT_POLICY)
-    deciding.add_argument("--baseline", type=Path, action="append", default=[], metavar="FILE")
+    deciding.add_argument("--baseline", type=Path, action="append", default=[], metavar="FILE_OR_DIR")
     deciding.add_argument("--out", type=Path, required=True, metavar="DIR")
     deciding.set_defaults(run=_decide)
 
     replaying = commands.add_parser("replay", help="judge stored evidence again, perhaps by another policy")
     replaying.add_argument("evidence", type=Path, nargs="+", metavar="EVIDENCE_DIR")
     replaying.add_argument("--policy", type=Path, default=DEFAULT_POLICY)
+    replaying.add_argument("--baseline", type=Path, action="append", default=[], metavar="FILE_OR_DIR")
     replaying.set_defaults(run=_replay)
 
     explaining = commands.add_parser("explain", help="a stored verdict in words")
@@ -347,6 +380,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
+    show_what_can_be_shown()
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.command == "decide":

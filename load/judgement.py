@@ -106,11 +106,13 @@ def rollback_judge(
     """Whether the share is proven to be above `limit`.
 
     The measured slices prove it if the bound does and the breach is spread over time. After an early stop
-    the probes can prove it alone: they come once the backlog is gone, and no slice rule applies to them.
+    the probes decide alone: they come once the backlog is gone, no slice rule applies to them, and what the
+    slices saw before may have been the one stall that ended the run.
     """
     confidence = policy.confidence.rollback
-    if probes is not None and proven_above(bad=probes.bad, total=probes.total, limit=limit, confidence=confidence):
-        return Rollback.PROVEN
+    if probes is not None:
+        proven = proven_above(bad=probes.bad, total=probes.total, limit=limit, confidence=confidence)
+        return Rollback.PROVEN if proven else Rollback.NOT_PROVEN
     whole = pooled(slices)
     if not proven_above(bad=whole.bad, total=whole.total, limit=limit, confidence=confidence):
         return Rollback.NOT_PROVEN

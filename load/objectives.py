@@ -402,15 +402,24 @@ def residue_judge(*, smoke: SmokeEvidence, load: LoadEvidence | None, policy: Po
 def smoke_judge(*, smoke: SmokeEvidence, policy: Policy) -> list[Judgement]:
     """One judgement for each severity."""
     objective = policy.objectives.smoke
-    return [
+    judgements = [
         _all_pass(smoke, Severity.CRITICAL, objective.least_critical, objective.title, Word.ROLLBACK),
         _all_pass(smoke, Severity.MAJOR, objective.least_major, objective.title, Word.HOLD),
         _minor(smoke, policy),
     ]
+    if not smoke.checks or not all(check.outcome is CheckOutcome.FAILED for check in smoke.checks):
+        return judgements
+    # The suite never came to ask: what stopped it is the finding, and not which severities it leaves empty.
+    asked = {check.severity for check in smoke.checks}
+    return [
+        judgement if severity in asked else replace(judgement, findings=[])
+        for severity, judgement in zip(Severity, judgements, strict=True)
+    ]
 
 
 def failed_checks(smoke: SmokeEvidence, severity: Severity) -> set[str]:
-    return {check.id for check in _of(smoke, severity) if check.outcome is CheckOutcome.FAILED}
+    """Ids of the checks whose failure speaks against the deployment."""
+    return {check.id for check in _of(smoke, severity) if check.outcome is CheckOutcome.FAILED and not check.broken}
 
 
 def _of(smoke: SmokeEvidence, severity: Severity) -> list[SmokeCheck]:
@@ -426,8 +435,11 @@ def _all_pass(smoke: SmokeEvidence, severity: Severity, least: int, title: str, 
     if len(checks) < least:
         reason = f"{len(checks)} {severity.value} checks were made; fewer than {least} are no data"
         return _no_data(name, title, rule, reason, "See why the smoke suite made no checks.")
+    broken = {check.id for check in smoke.checks if check.broken}
     for check in checks:
-        if check.outcome is CheckOutcome.FAILED:
+        if check.broken:
+            findings.append(_broken_finding(name, check))
+        elif check.outcome is CheckOutcome.FAILED:
             blocked = [one.id for one in smoke.checks if one.blocked_by == check.id]
             findings.append(_check_finding(name, check, effect_of_failure, blocked))
         elif check.outcome is CheckOutcome.BLOCKED and not _blocked_by_failure(smoke, check):
@@ -435,10 +447,12 @@ def _all_pass(smoke: SmokeEvidence, severity: Severity, least: int, title: str, 
         elif check.outcome is CheckOutcome.SKIPPED:
             findings.append(_unanswered_finding(name, check, "was skipped"))
     passed = sum(check.outcome in (CheckOutcome.PASSED, CheckOutcome.FLAKY) for check in checks)
-    failed = sum(check.outcome is CheckOutcome.FAILED for check in checks)
-    blocked_count = sum(check.outcome is CheckOutcome.BLOCKED for check in checks)
+    failed = len(failed_checks(smoke, severity))
+    blocked_checks = [check for check in checks if check.outcome is CheckOutcome.BLOCKED]
+    broke = sum(check.broken for check in checks)
     status = Status.MET if passed == len(checks) else Status.NO_DATA
-    if failed or blocked_count:
+    # What a broken check blocks is as unknown as what that check was to find out.
+    if failed or any(check.blocked_by not in broken for check in blocked_checks):
         status = Status.BREACHED
     rollback = Rollback.NO_RULE
     if effect_of_failure is Word.ROLLBACK:
@@ -449,18 +463,19 @@ def _all_pass(smoke: SmokeEvidence, severity: Severity, least: int, title: str, 
         status,
         rollback,
         rule,
-        f"{passed} of {len(checks)} passed, {failed} failed, {blocked_count} blocked by a failure",
+        f"{passed} of {len(checks)} passed, {failed} failed, {len(blocked_checks)} blocked by a failure"
+        + (f", {broke} broke" if broke else ""),
         total=len(checks),
         bad=len(checks) - passed,
     )
-    if blocked_count and not findings:
+    if blocked_checks and not findings:
         findings.append(
             Finding(
                 objective=name,
                 effect=Word.HOLD,
-                status=Status.BREACHED,
-                what=f"{blocked_count} {severity.value} checks were blocked",
-                by_how_much=", ".join(c.id for c in checks if c.outcome is CheckOutcome.BLOCKED),
+                status=status,
+                what=f"{len(blocked_checks)} {severity.value} checks were blocked",
+                by_how_much=_names(blocked_checks),
                 how_sure="a plain fact",
                 next_step="Mend the failed checks that block them; they are findings of their own.",
             )
@@ -472,15 +487,16 @@ def _minor(smoke: SmokeEvidence, policy: Policy) -> Judgement:
     objective = policy.objectives.smoke
     checks = _of(smoke, Severity.MINOR)
     name, title = "smoke_minor", f"{objective.title}, minor"
-    asked = [check for check in checks if check.outcome is not CheckOutcome.SKIPPED]
+    broken = [check for check in checks if check.broken]
+    asked = [check for check in checks if check.outcome is not CheckOutcome.SKIPPED and not check.broken]
     rule = f"more than {percent(objective.minor_pass_share_above)} of the minor checks pass"
-    if len(checks) < objective.least_minor or (checks and not asked):
+    if len(checks) < objective.least_minor or (checks and not asked and not broken):
         reason = f"{len(asked)} of {len(checks)} minor checks were made; at least {objective.least_minor} are due"
         return _no_data(name, title, rule, reason, "See why the smoke suite made no minor checks.")
     passed = sum(check.outcome in (CheckOutcome.PASSED, CheckOutcome.FLAKY) for check in asked)
     missed = [check for check in asked if check.outcome in (CheckOutcome.FAILED, CheckOutcome.BLOCKED)]
     met = not asked or passed > objective.minor_pass_share_above * len(asked)
-    return _fact(
+    judgement = _fact(
         name,
         title,
         rule,
@@ -490,6 +506,14 @@ def _minor(smoke: SmokeEvidence, policy: Policy) -> Judgement:
         what="Too many minor checks did not pass",
         much=f"{passed} of {len(asked)} passed" + (f"; not: {_names(missed)}" if missed else ""),
         next_step=next((c.next_step for c in missed if c.next_step), None) or "See smoke.json for each check.",
+    )
+    if not broken:
+        return judgement
+    status = Status.NO_DATA if met else Status.BREACHED
+    words = f"{judgement.result.words}; {_names(broken)} broke"
+    return Judgement(
+        replace(judgement.result, status=status, words=words),
+        [*judgement.findings, *(_broken_finding(name, check) for check in broken)],
     )
 
 
@@ -519,6 +543,18 @@ def _check_finding(name: str, check: SmokeCheck, effect: Word, blocked: Sequence
         how_sure="a plain fact",
         next_step=check.next_step or "See the check in smoke.json.",
         check=check.id,
+    )
+
+
+def _broken_finding(name: str, check: SmokeCheck) -> Finding:
+    return Finding(
+        objective=name,
+        effect=Word.HOLD,
+        status=Status.NO_DATA,
+        what=f"Smoke check {check.id} gave no answer, since the check itself broke: {check.title}",
+        by_how_much=check.came or "a fault without words",
+        how_sure="neither passed nor failed",
+        next_step=check.next_step or "See the check in smoke.json.",
     )
 
 

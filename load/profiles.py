@@ -121,9 +121,10 @@ class Profile:
         """Warm-up and measured time together."""
         return self.table.warm_up_seconds + self.table.duration_seconds
 
-    @property
-    def rate_per_second(self) -> float:
-        return sum(share.per_second for share in self.table.mix.values())
+    def rate_per_second(self, *, writes: bool) -> float:
+        """Of all kinds of requests together; without `writes` only of those that cause no event."""
+        shares = self.table.mix.items()
+        return sum(share.per_second for kind, share in shares if writes or not self.requests[kind].causes_event)
 
 
 def profiles_read(path: Path = DEFAULT_PROFILES) -> ProfilesFile:

@@ -1,10 +1,31 @@
 """A verdict in words: for the terminal, and as Markdown that pastes into an incident."""
 
+import contextlib
+import io
+import os
+import sys
 from collections.abc import Sequence
 
 from load.judgement import percent
 from load.results import LoadEvidence, RequestCounts, RequestEvidence
 from load.verdict import Finding, Status, Verdict
+
+
+def show_what_can_be_shown() -> None:
+    """Let this process print a question mark for what its terminal cannot show, rather than fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def say(text: str) -> None:
+    """Print at once. A reader who has gone away, or a full disk behind the output, changes nothing."""
+    try:
+        print(text, flush=True)
+    except (OSError, ValueError):
+        # Python tries what is left once more when it ends, and would make another exit status of that.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def verdict_words(verdict: Verdict, *, every_objective: bool = False) -> str:

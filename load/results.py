@@ -357,6 +357,8 @@ class EarlyStopEvidence:
 
 @dataclass(frozen=True, slots=True)
 class ProfileEvidence:
+    """`rate_per_second` is what the run was to send: without the writes that a read-only run leaves out."""
+
     name: str
     warm_up_seconds: int
     duration_seconds: int
@@ -459,7 +461,10 @@ class CheckOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SmokeCheck:
-    """One check of the smoke suite, in the words of the suite."""
+    """One check of the smoke suite, in the words of the suite.
+
+    `broken`: it failed through a fault of its own or of the machine that ran it, and so says nothing.
+    """
 
     id: str
     title: str
@@ -471,11 +476,14 @@ class SmokeCheck:
     came: str | None = None
     request_id: str | None = None
     next_step: str | None = None
+    broken: bool = False
     extra_keys_allowed: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.id:
             raise ValueError("id must not be empty")
+        if self.broken and self.outcome is not CheckOutcome.FAILED:
+            raise ValueError("broken says why a check failed, and this one did not")
 
 
 @dataclass(frozen=True, slots=True)

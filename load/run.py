@@ -19,8 +19,8 @@ from load.results import LoadEvidence, load_evidence_read
 from load.slo import DEFAULT_POLICY, policy_read
 
 _LOCUSTFILE = Path(__file__).with_name("locustfile.py")
-# After SIGTERM Locust still removes what the run wrote.
-_CLEAN_UP_SECONDS = 35
+# After SIGTERM Locust still removes what the run wrote. Whoever stops this process must wait for longer.
+CLEAN_UP_SECONDS = 35
 _START_SECONDS = 20
 
 
@@ -131,7 +131,7 @@ def _supervise(process: subprocess.Popen[bytes], *, seconds: float) -> int:
                 signal.signal(number, signal.SIG_IGN)
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=_CLEAN_UP_SECONDS)
+                process.wait(timeout=CLEAN_UP_SECONDS)
             why = "was interrupted" if interrupted else f"took longer than {seconds:g} s"
             raise LoadRunError(f"the load run {why}") from None
     finally:

@@ -14,14 +14,16 @@
         {"name", "title", "status": "MET" | "BREACHED" | "UNDECIDED" | "NO-DATA",
          "rollback": "no rule" | "not proven" | "proven" | "one incident" | "pre-existing" | "not judged",
          "rule", "words", "total", "bad", "share", "upper_bound", "lower_bound", "more_requests"}],
-     "notes": [str]}                        what a reader should know and what did not decide
+     "notes": [str],                        what a reader should know and what did not decide
+     "no_load_reason": why there was no load evidence | null,
+     "baseline_run_ids": [str]}             of the evidence of the release before, if it was given
 
 `total` and `bad` are counts of requests, events or checks; `share` and the bounds lie between 0 and 1 (bounds
 at the policy's confidence for "met"); `more_requests` is the least number that could decide. Fields that do
 not apply are null.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from load.results import Target
@@ -108,6 +110,8 @@ class Verdict:
     findings: list[Finding]
     objectives: list[ObjectiveResult]
     notes: list[str]
+    no_load_reason: str | None = None
+    baseline_run_ids: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:

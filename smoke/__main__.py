@@ -4,14 +4,17 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from types import FrameType
 
 import pytest
 
 from smoke.checks import FILES
+from smoke.journal import require_journal
 from smoke.plugin import SmokePlugin
 from smoke.target import STATE, WrongUsage, resolve_target
+from smoke.view import say, show_what_can_be_shown
 
 PASSED, FAILED, WRONG_USAGE, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 130
 HERE = Path(__file__).resolve().parent
@@ -26,9 +29,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         description="Check a deployed RGMS from outside, in seconds.",
         epilog=(
             "Accounts come from SMOKE_ADMIN_USERNAME, SMOKE_ADMIN_PASSWORD, SMOKE_CADET_USERNAME and "
-            "SMOKE_CADET_PASSWORD; for a system that scripts/up runs here, from its up.json. "
+            "SMOKE_CADET_PASSWORD; for a system that scripts/up runs here, from its up.json. No proxy is used. "
             "SMOKE_CORS_ORIGIN names the front end's origin. "
-            "Exit: 0 all passed, 1 a check failed, 2 wrong usage, 3 the suite itself failed."
+            "Exit: 0 all passed, 1 a check failed, 2 wrong usage, 3 the suite itself failed (smoke.json, if there is "
+            "one, then names the checks that broke)."
         ),
     )
     parser.add_argument("--base-url", help="address of the web service (default: SMOKE_BASE_URL, else up.json)")
@@ -40,7 +44,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="HOST",
-        help="host where run-tagged rows may be created and removed (loopback always may; repeatable)",
+        help="host where run-tagged notifications may be created and removed (loopback always may; repeatable)",
     )
     parser.add_argument("--retries", type=int, default=0, help="try a failed check again; a pass is then FLAKY")
     parser.add_argument("--state", type=Path, default=STATE, help="state directory of scripts/up")
@@ -52,6 +56,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def main(arguments: list[str], *, files: tuple[Path, ...] = FILES) -> int:
+    show_what_can_be_shown()
     options = parse(arguments)
     try:
         target = resolve_target(
@@ -63,15 +68,19 @@ def main(arguments: list[str], *, files: tuple[Path, ...] = FILES) -> int:
             allow_writes=tuple(options.allow_writes),
             state=options.state,
         )
+        require_journal(target)
     except WrongUsage as error:
         sys.stderr.write(f"smoke: {error}\n")
         return WRONG_USAGE
-    plugin = SmokePlugin(target=target, out=options.out, retries=options.retries)
-    status = run(plugin, files=files)
-    if plugin.evidence is not None:
-        sys.stdout.write(plugin.render(colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ) + "\n")
-        sys.stdout.flush()
-    return exit_code(status, plugin=plugin)
+    try:
+        plugin = SmokePlugin(target=target, out=options.out, retries=options.retries)
+        status = run(plugin, files=files)
+        if plugin.evidence is not None:
+            say(plugin.render(colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+        return exit_code(status, plugin=plugin)
+    except Exception:  # noqa: BLE001 - Python's own exit status for it, 1, would mean that a check failed
+        traceback.print_exc()
+        return INTERNAL
 
 
 def run(plugin: SmokePlugin, *, files: tuple[Path, ...]) -> int:
@@ -110,7 +119,7 @@ def exit_code(status: int, *, plugin: SmokePlugin) -> int:
     if evidence.sound:
         return PASSED
     # A check that broke proves nothing against the deployment, unless another one properly failed.
-    if not evidence.residue and all(record.broken for record in evidence.causes):
+    if evidence.only_broken:
         return INTERNAL
     return FAILED
 

@@ -152,7 +152,7 @@ class Deployment:
         return Notification(id=identifier, location=location, correlation_id=entry.marker, request_id=answer.request_id)
 
     def clean_up(self) -> list[str]:
-        """Remove what this run and ended ones created, newest first; return the locations of what remains.
+        """Remove what this run and ended ones journaled, newest first; return the locations of what remains.
 
         Returns at once if nothing was ever created. Raises Mismatch if the deployment does not answer.
         """

@@ -21,7 +21,8 @@ OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "blocked", "skipped", "flak
 class Record:
     """One check of one run.
 
-    For a skipped check `came` is the reason; `broken` means the check itself is at fault.
+    For a skipped check `came` is the reason; `broken` means that it failed through a fault of its own or of this
+    machine, and so says nothing about the deployment.
     """
 
     id: str
@@ -83,6 +84,11 @@ class Evidence:
             (record for record in self.checks if record.outcome == "failed"),
             key=lambda record: order[record.severity],
         )
+
+    @property
+    def only_broken(self) -> bool:
+        """Something failed, and all of it through no fault of the deployment that anybody knows of."""
+        return bool(self.causes) and all(record.broken for record in self.causes) and not self.residue
 
     @property
     def sound(self) -> bool:

@@ -6,12 +6,14 @@ class Mismatch(Exception):
     """The deployment did not do what a check expects. Told as a report line, never as a traceback.
 
     `expected` and `came` are complete phrases; `request_id` is that of the answer that disappointed, if any.
+    `broken`: what hindered the check lies on this machine, so that nothing is said about the deployment.
     """
 
     expected: str
     came: str
     request_id: str | None = None
     next_step: str | None = None
+    broken: bool = False
 
     def __str__(self) -> str:
         return f"expected {self.expected}; came {self.came}"

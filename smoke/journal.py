@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from smoke.target import STATE
+from smoke.target import STATE, Target, WrongUsage
 
 
 @dataclass(kw_only=True)
@@ -34,6 +34,22 @@ def journal_directory(*, environment: Mapping[str, str]) -> Path:
     if os.access(nearest, os.W_OK):
         return beside
     return Path(tempfile.gettempdir()) / f"rgms-smoke-journal-{os.getuid()}"
+
+
+def require_journal(target: Target) -> None:
+    """Raise WrongUsage if the run may write and could not write down what: nobody would know what to remove."""
+    if target.why_not_write is not None:
+        return
+    directory = journal_directory(environment=os.environ)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise WrongUsage(
+            f"the journal directory {directory} cannot be written ({error.strerror}): "
+            "set SMOKE_JOURNAL to another one, or run with --read-only"
+        ) from error
 
 
 class Journal:
@@ -85,7 +101,11 @@ class Journal:
             for path in sorted(self._directory.glob("*.jsonl")):
                 if path == self._path:
                     continue
-                file = path.open("r+")
+                try:
+                    file = path.open("r+")
+                except OSError:
+                    # Another run has just put it away, or it is not this user's.
+                    continue
                 try:
                     # A run that still lives holds the lock; what it made is its own to remove.
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,19 +137,27 @@ class Journal:
 
 
 def _read(file: IO[str], *, base_url: str) -> list[Entry]:
-    """The entries of a journal, none if it is about another deployment. A last line cut short is ignored."""
+    """The entries of a journal, none if it is about another deployment or is no journal.
+
+    A last line cut short is ignored.
+    """
     entries: dict[str, Entry] = {}
-    for text in file:
+    try:
+        lines = file.readlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    for text in lines:
         try:
             line = json.loads(text)
         except ValueError:
             continue
-        if line.get("base_url", base_url) != base_url:
-            return []
-        if "intended" in line:
-            entries[line["marker"]] = Entry(kind=line["intended"], marker=line["marker"])
-        elif line.get("created") in entries:
-            entries[line["created"]].location = line["location"]
-        elif line.get("removed") in entries:
-            entries[line["removed"]].removed = True
+        match line:
+            case {"base_url": address} if address != base_url:
+                return []
+            case {"intended": str(kind), "marker": str(marker)}:
+                entries[marker] = Entry(kind=kind, marker=marker)
+            case {"created": str(marker), "location": str(location)} if marker in entries:
+                entries[marker].location = location
+            case {"removed": str(marker)} if marker in entries:
+                entries[marker].removed = True
     return list(entries.values())

@@ -4,6 +4,7 @@
 (rotc_backend/tests/smoke_tests.py) gets one configured from the environment.
 """
 
+import contextlib
 import os
 import secrets
 from collections.abc import Generator
@@ -17,6 +18,7 @@ from smoke.check import ATTRIBUTE, Check, in_order
 from smoke.deployment import Deployment
 from smoke.evidence import Evidence, Outcome, Record, describe, write_json, write_junit
 from smoke.expectation import Mismatch
+from smoke.journal import require_journal
 from smoke.redaction import Redaction
 from smoke.target import Target, WrongUsage, resolve_target
 from smoke.view import render
@@ -65,6 +67,7 @@ class SmokePlugin:
         if self._target is None:
             try:
                 self._target = resolve_target(environment=os.environ)
+                require_journal(self._target)
             except WrongUsage as error:
                 pytest.exit(f"smoke: {error}", returncode=2)
         self._begin(self._target)
@@ -171,6 +174,7 @@ class SmokePlugin:
         if isinstance(told, Mismatch):
             record.expected, record.came, record.request_id = told.expected, told.came, told.request_id
             record.next_step = told.next_step or check.next_step
+            record.broken = outcome == "failed" and told.broken
         if error is not None and not isinstance(error, Mismatch):
             record.broken = True
             record.expected = "the check to come to an end"
@@ -200,9 +204,11 @@ class SmokePlugin:
         self._deployment.permission.running = CLEANING
         try:
             self.evidence.residue = self._deployment.clean_up()
-        except Mismatch as mismatch:
-            self.evidence.residue = [f"unknown: {mismatch}"]
-        self._deployment.close()
+        except (Mismatch, OSError) as error:
+            self.evidence.residue = [f"unknown: {error}"]
+        # A journal that cannot be put away is read again by the next run.
+        with contextlib.suppress(OSError):
+            self._deployment.close()
         self.evidence.target = self._identity()
         self.evidence.finished_at = datetime.now(UTC)
         if self.evidence.residue and exitstatus == 0:

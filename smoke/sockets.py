@@ -14,6 +14,7 @@ from websockets.typing import Origin
 from smoke.expectation import Mismatch
 from smoke.redaction import Redaction
 from smoke.target import is_loopback
+from smoke.transport import unreachable
 
 PATH = "/ws/notifications/"
 OPEN_SECONDS = 5.0
@@ -131,7 +132,9 @@ class Sockets:
         except TimeoutError:
             raise Mismatch(expected=expected, came=f"none within {OPEN_SECONDS:g} s") from None
         except (InvalidHandshake, InvalidMessage, WebSocketException, OSError) as error:
-            raise Mismatch(expected=expected, came=str(error) or type(error).__name__) from None
+            raise unreachable(error, expected=expected) or Mismatch(
+                expected=expected, came=str(error) or type(error).__name__
+            ) from None
         return Socket(connection=connection)
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -10,7 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 STATE = Path(__file__).resolve().parent.parent / ".local"
-ROLES = ("admin", "cadet")
+# Account of up.json → the word for it in its SMOKE_* variables.
+ROLES = {"admin": "ADMIN", "training_staff": "STAFF", "cadet": "CADET"}
+# Nothing here signs in as one of these; the load does, if it is given the account.
+OPTIONAL_ROLES = frozenset({"training_staff"})
+SHORTEST_COMMIT = 7
+_COMMIT = re.compile(rf"[0-9a-f]{{{SHORTEST_COMMIT},40}}", re.IGNORECASE)
 # The front end of the deployment guide; SMOKE_CORS_ORIGIN names another one.
 FRONT_END_ORIGIN = "https://msu-snd-rgms-1.onrender.com"
 WEB_SERVICE, CHANNELS_SERVICE = "rotc-django-web", "rotc-django-channels"
@@ -49,6 +55,30 @@ class Target:
         if is_loopback(self.base_url) or host in self.allow_writes:
             return None
         return f"{host} is not listed with --allow-writes"
+
+
+def normal_expectation(text: str) -> str:
+    """Return what somebody expects to be released: a version, or the beginning of a commit in lower case.
+
+    Raises WrongUsage for what no release could ever be called.
+    """
+    if "." in text:
+        return text
+    if _COMMIT.fullmatch(text) is None:
+        raise WrongUsage(
+            f"{text!r} is neither a version, which has a dot, nor {SHORTEST_COMMIT} to 40 hexadecimal digits "
+            "of a commit"
+        )
+    return text.lower()
+
+
+def is_expected(*, expected: str | None, version: object, commit: object) -> bool:
+    """Whether a release with this version and commit is the one that `normal_expectation` gave; None expects any."""
+    if expected is None:
+        return True
+    if "." in expected:
+        return version == expected
+    return isinstance(commit, str) and commit.lower().startswith(expected)
 
 
 def host_of(url: str) -> str:
@@ -138,6 +168,8 @@ def resolve_target(
     if facts is not None and not (is_loopback(base_url) and same_address(base_url, str(facts["web_url"]))):
         facts = None
 
+    if expected_version is None:
+        expected_version = environment.get("SMOKE_EXPECT_VERSION") or None
     credentials, missing = _resolve_credentials(environment=environment, facts=facts or {})
     channels_url = channels_url or environment.get("SMOKE_CHANNELS_URL") or (facts or {}).get("channels_url")
     channels_url = channels_url or _channels_beside(base_url)
@@ -152,7 +184,7 @@ def resolve_target(
         base_url=base_url,
         channels_url=normal_url(url=channels_url, schemes=("wss", "ws"), name="the channels URL"),
         credentials=credentials,
-        expected_version=expected_version or environment.get("SMOKE_EXPECT_VERSION") or None,
+        expected_version=None if expected_version is None else normal_expectation(expected_version),
         cors_origin=environment.get("SMOKE_CORS_ORIGIN") or FRONT_END_ORIGIN,
         read_only=read_only,
         allow_writes=tuple(host.lower() for host in allow_writes),
@@ -164,14 +196,16 @@ def _resolve_credentials(
 ) -> tuple[dict[str, Credentials], list[str]]:
     credentials: dict[str, Credentials] = {}
     missing: list[str] = []
-    for role in ROLES:
-        names = (f"SMOKE_{role.upper()}_USERNAME", f"SMOKE_{role.upper()}_PASSWORD")
+    for role, word in ROLES.items():
+        names = (f"SMOKE_{word}_USERNAME", f"SMOKE_{word}_PASSWORD")
         given = [environment.get(name, "") for name in names]
         # Both or neither: half an account from the environment and half from up.json would be nobody's
         # account.
         if not any(given):
             account = facts.get("accounts", {}).get(role, {})
             given = [str(account.get("username", "")), str(account.get("password", ""))]
+        if role in OPTIONAL_ROLES and not any(given):
+            continue
         missing += [name for name, value in zip(names, given, strict=True) if not value]
         credentials[role] = Credentials(username=given[0], password=given[1])
     return credentials, missing

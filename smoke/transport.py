@@ -14,6 +14,7 @@ import httpx
 
 from smoke.check import Check
 from smoke.expectation import Mismatch
+from smoke.network import obstacle
 from smoke.redaction import Redaction
 from smoke.target import is_loopback
 
@@ -23,6 +24,10 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SESSION_PATHS = re.compile(r"/api/v1/auth/(login|refresh|logout)/?")
 TIMEOUT = httpx.Timeout(10, connect=5)
 LONGEST_EXCERPT = 300
+FROM_HERE = (
+    "Nothing is said about the deployment: look at this machine's network, names and trusted certificates, then run "
+    "the suite again."
+)
 
 
 class RefusedWrite(RuntimeError):
@@ -177,6 +182,14 @@ class Answer:
         return f" ({details[name]})" if isinstance(details, dict) and name in details else ""
 
 
+def unreachable(error: BaseException, *, expected: str) -> Mismatch | None:
+    """The mismatch that says that this machine is at fault; None if the deployment may be."""
+    why = obstacle(error)
+    if why is None:
+        return None
+    return Mismatch(expected=expected, came=f"not reachable from here: {why}", next_step=FROM_HERE, broken=True)
+
+
 class Web:
     """One service over HTTP. Not thread-safe; keeps its connection."""
 
@@ -235,9 +248,9 @@ class Web:
                 came=f"none ({type(error).__name__})",
             ) from None
         except httpx.TransportError as error:
-            raise Mismatch(
-                expected=f"{method} {path}: an answer from {self.base_url}",
-                came=f"{error or type(error).__name__}",
+            expected = f"{method} {path}: an answer from {self.base_url}"
+            raise unreachable(error, expected=expected) or Mismatch(
+                expected=expected, came=f"{error or type(error).__name__}"
             ) from None
         # One run is one client: a cookie that one check was given must not change what another one sees.
         self._client.cookies.clear()

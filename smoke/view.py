@@ -1,5 +1,9 @@
 """The run as a tired person reads it: the cause first, then the groups, then one line that says it all."""
 
+import contextlib
+import io
+import os
+import sys
 import textwrap
 from collections.abc import Callable
 
@@ -22,6 +26,23 @@ WIDTH, LABEL, GROUP = 108, 11, 15
 MOST_NAMED = 6
 
 Paint = Callable[..., str]
+
+
+def show_what_can_be_shown() -> None:
+    """Let this process print a question mark for what its terminal cannot show, rather than fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def say(text: str) -> None:
+    """Print at once: somebody is watching. A reader who has gone away changes nothing."""
+    try:
+        print(text, flush=True)
+    except (OSError, ValueError):
+        # Python tries what is left once more when it ends, and would make another exit status of that.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def render(evidence: Evidence, *, redaction: Redaction, colour: bool) -> str:

@@ -360,7 +360,7 @@ class Conductor:
                 name=self._profile.name,
                 warm_up_seconds=table.warm_up_seconds,
                 duration_seconds=table.duration_seconds,
-                rate_per_second=round(self._profile.rate_per_second, 3),
+                rate_per_second=round(self._profile.rate_per_second(writes=not self._plan.read_only), 3),
                 slice_seconds=self._policy.slices.seconds,
             ),
             rungs=self._policy.rungs,

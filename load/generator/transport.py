@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,6 +46,29 @@ class Answer:
         return document if isinstance(document, dict) else None
 
 
+class NotConnectedError(Exception):
+    """A connection was never made, TLS included; raised from the reason."""
+
+
+def _connected(connect: Callable[[], Any]) -> Any:
+    try:
+        return connect()
+    except (OSError, gevent.Timeout) as error:
+        raise NotConnectedError from error
+
+
+# Which of the two phases failed cannot be told from the error: a time-out is the same one in both. Waiting for
+# one of the pool's connections to be free is neither: then the application holds them.
+class _PlainPool(ConnectionPool):
+    def _create_socket(self) -> Any:
+        return _connected(super()._create_socket)
+
+
+class _SecurePool(SSLConnectionPool):
+    def _create_socket(self) -> Any:
+        return _connected(super()._create_socket)
+
+
 class UnansweredError(Exception):
     """No answer came; `failure` says whose fault that is."""
 
@@ -70,9 +93,12 @@ class Transport:
         secure = parts.scheme == "https"
         port = parts.port or (443 if secure else 80)
         self._timeout_seconds = timeout_seconds
+        # The platform's edge ends TCP and TLS, so a connection that is not made never reached the application. On
+        # loopback there is no edge.
+        self._edge = not loopback(host)
         self._prefix = parts.path.rstrip("/")
-        kind = SSLConnectionPool if secure else ConnectionPool
-        # SSLConnectionPool checks certificate and name unless it is told to be insecure; it never is.
+        kind = _SecurePool if secure else _PlainPool
+        # It checks certificate and name unless it is told to be insecure; it never is.
         self._pool = kind(
             host,
             port,
@@ -120,7 +146,9 @@ class Transport:
             with gevent.Timeout(limit):
                 return self._send(method, request)
         except gevent.Timeout:
-            raise _unanswered("no answer in time") from None
+            raise UnansweredError(_LATE) from None
+        except NotConnectedError as error:
+            raise UnansweredError(self._failure_to_connect(error.__cause__)) from error
         except (OSError, HTTPParseError) as error:
             raise UnansweredError(_failure_of(error)) from error
 
@@ -146,6 +174,13 @@ class Transport:
                 headers[name.lower()] = value if known is None else f"{known}, {value}"
             return Answer(status=response.status_code, headers=headers, body=body)
 
+    def _failure_to_connect(self, cause: BaseException | None) -> Failure:
+        failure = _failure_of(cause) if isinstance(cause, Exception) else _LATE
+        if not self._edge:
+            return failure
+        kind = "no connection in time" if failure is _LATE else failure.kind
+        return Failure(owner=Owner.CLIENT, kind=kind)
+
     def _receive(self, connection: Any, method: str, request: bytes) -> Any:
         try:
             connection.sendall(request)
@@ -156,10 +191,7 @@ class Transport:
         return HTTPSocketPoolResponse(connection, self._pool, method=method)
 
 
-def _unanswered(kind: str) -> UnansweredError:
-    return UnansweredError(Failure(owner=Owner.APPLICATION, kind=kind, unanswered=True))
-
-
+_LATE = Failure(owner=Owner.APPLICATION, kind="no answer in time", unanswered=True)
 _CLOSED = Failure(owner=Owner.APPLICATION, kind="connection closed without an answer")
 
 # The first kind of error that matches; the order matters, since most are subclasses of OSError.
@@ -168,7 +200,7 @@ _FAILURES: tuple[tuple[type[Exception], Failure], ...] = (
     (ssl.SSLZeroReturnError, _CLOSED),
     (ssl.SSLError, Failure(owner=Owner.CLIENT, kind="TLS failed")),
     (socket.gaierror, Failure(owner=Owner.CLIENT, kind="name not resolved")),
-    (TimeoutError, Failure(owner=Owner.APPLICATION, kind="no answer in time", unanswered=True)),
+    (TimeoutError, _LATE),
     (ConnectionRefusedError, Failure(owner=Owner.APPLICATION, kind="connection refused")),
     (ConnectionError, _CLOSED),
     (HTTPConnectionClosed, _CLOSED),

@@ -185,7 +185,7 @@ def load_evidence(
         read_only=False,
         outcome=Outcome.COMPLETED if probes is None else Outcome.STOPPED_EARLY,
         incidents=[],
-        profile=ProfileEvidence("quick", 5, 30, 50.0, 5),
+        profile=ProfileEvidence("quick", 0, 30, 50.0, 5),
         rungs=POLICY.rungs,
         target=target or TargetEvidence(start=RELEASE, end=RELEASE),
         requests=requests,

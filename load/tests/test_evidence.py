@@ -85,6 +85,13 @@ def test_a_check_that_is_told_twice_is_refused(tmp_path: Path) -> None:
         smoke_evidence_read(stored(document, tmp_path, "smoke.json"))
 
 
+def test_a_check_that_passed_cannot_be_broken(tmp_path: Path) -> None:
+    document = record_plain(smoke_evidence())
+    document["checks"][0]["broken"] = True
+    with pytest.raises(RecordError, match="broken says why a check failed"):
+        smoke_evidence_read(stored(document, tmp_path, "smoke.json"))
+
+
 def test_what_only_the_smoke_suite_knows_is_ignored(tmp_path: Path) -> None:
     document = record_plain(smoke_evidence()) | {"duration_seconds": 3.0, "residue": [{"id": 4}]}
     document["checks"][0]["duration_ms"] = 12

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from load.gate import Baseline, Evidence, decide
+from load.judgement import Proportion, rollback_judge
 from load.records import RecordError
 from load.results import (
     CheckOutcome,
@@ -371,6 +372,21 @@ def test_a_worker_that_went_missing_makes_the_run_invalid() -> None:
     assert "1 of 3 processes" in findings(verdict, "generator")[0].by_how_much
 
 
+def test_a_dispatcher_that_died_half_way_makes_the_run_invalid() -> None:
+    load = load_evidence()
+    for request in load.requests.values():
+        request.slices[3:] = [counts(sent=0) for _ in range(3)]
+    # It sent all that it was asked for until then, on time.
+    verdict = judge(replace(load, processes=[process(asked=750, sent=750)]))
+    assert verdict.verdict is Word.HOLD
+    (finding,) = findings(verdict, "generator")
+    assert "750 of 1500 due requests were sent" in finding.by_how_much
+    stopped = replace(
+        load_evidence(probes=counts(sent=60)), requests=load.requests, processes=[process(asked=750, sent=750)]
+    )
+    assert findings(judge(stopped), "generator") == []
+
+
 def test_unsound_data_roll_back_even_if_the_generator_was_unsound() -> None:
     assert judge(load_evidence(sound=False, processes=[process(cpu_seconds=34.9)])).verdict is Word.ROLLBACK
 
@@ -401,6 +417,17 @@ def test_after_an_early_stop_healthy_probes_hold_and_never_keep() -> None:
     verdict = judge(load_evidence(probes=counts(sent=60)))
     assert verdict.verdict is Word.HOLD
     assert [one.objective for one in verdict.findings] == ["early_stop"]
+
+
+def test_after_an_early_stop_the_probes_decide_and_not_what_led_to_it() -> None:
+    # 24 of 240 in four slices, then nothing more was sent: proven above 5 %.
+    slices = [Proportion(total=10 * bad, bad=bad) for bad in (6, 6, 6, 6, 0, 0)]
+    good = Proportion(total=60, bad=0)
+    assert rollback_judge(slices=slices, probes=None, limit=0.05, policy=POLICY) is Rollback.PROVEN
+    assert rollback_judge(slices=slices, probes=good, limit=0.05, policy=POLICY) is Rollback.NOT_PROVEN
+    verdict = judge(load_evidence(broken=(60, 60, 60, 60, 0, 0), probes=counts(sent=60)))
+    assert verdict.verdict is Word.HOLD
+    assert objective(verdict, "errors").rollback is Rollback.NOT_PROVEN
 
 
 def test_slow_probes_roll_back_by_latency() -> None:
@@ -446,6 +473,51 @@ def test_one_critical_failure_rolls_back_and_what_it_blocks_is_counted() -> None
     assert finding.check == "worker"
     assert "3 checks blocked by it" in finding.by_how_much
     assert finding.next_step == "Mend worker."
+
+
+@pytest.mark.parametrize("severity", list(Severity))
+def test_a_check_that_broke_is_no_data_and_never_a_rollback(severity: Severity) -> None:
+    broken = check("own", severity, CheckOutcome.FAILED, broken=True, came="KeyError: 'x'")
+    verdict = judge(smoke=smoke_evidence(broken, check("child", blocked_by="own", outcome=CheckOutcome.BLOCKED)))
+    assert verdict.verdict is Word.HOLD
+    (finding,) = findings(verdict, f"smoke_{severity}")[:1]
+    assert "the check itself broke" in finding.what
+    assert finding.by_how_much == "KeyError: 'x'"
+    assert objective(verdict, f"smoke_{severity}").status is Status.NO_DATA
+    # What it blocks is as unknown, and no breach either.
+    assert objective(verdict, "smoke_critical").status is Status.NO_DATA
+    assert objective(verdict, "smoke_critical").rollback is Rollback.NOT_PROVEN
+
+
+def test_a_proper_failure_beside_a_broken_check_still_rolls_back() -> None:
+    broken = check("own", outcome=CheckOutcome.FAILED, broken=True)
+    verdict = judge(smoke=smoke_evidence(broken, check("worker", outcome=CheckOutcome.FAILED)))
+    assert [one.effect for one in verdict.findings] == [Word.ROLLBACK, Word.HOLD]
+
+
+def test_a_check_that_broke_before_excuses_no_failure_now() -> None:
+    was = smoke_evidence(check("hosts", outcome=CheckOutcome.FAILED, broken=True), run_id="before", target=BEFORE)
+    now = smoke_evidence(check("hosts", outcome=CheckOutcome.FAILED))
+    assert judge(smoke=now, baseline=Baseline(smoke=was)).verdict is Word.ROLLBACK
+
+
+@pytest.mark.parametrize(("severity", "word"), [(Severity.MAJOR, Word.HOLD), (Severity.CRITICAL, Word.ROLLBACK)])
+def test_what_kept_the_suite_from_running_is_the_first_finding_and_empty_severities_are_none(
+    severity: Severity, word: Word
+) -> None:
+    only = [check("wait.live", severity, CheckOutcome.FAILED)]
+    smoke = smoke_evidence(checks=only, summary=summary(only))
+    verdict = decide(evidence=Evidence(smoke=smoke, no_load_reason="not live yet"), policy=POLICY)
+    assert verdict.verdict is word
+    assert verdict.summary.startswith(f"{word}: Smoke check wait.live failed")
+    assert [one.objective for one in verdict.findings] == [f"smoke_{severity}", "load"]
+    assert objective(verdict, "smoke_minor").total == 0
+
+
+def test_a_failed_check_stands_before_findings_without_a_cause() -> None:
+    beats = check("beats", Severity.MAJOR, CheckOutcome.FAILED)
+    verdict = judge(smoke=smoke_evidence(check("writes", outcome=CheckOutcome.SKIPPED), beats))
+    assert [one.check for one in verdict.findings] == ["beats", None]
 
 
 def test_a_major_failure_is_held_even_if_it_blocks_critical_checks() -> None:
@@ -555,7 +627,14 @@ def test_evidence_cannot_be_its_own_baseline() -> None:
         Evidence(smoke=smoke_evidence(), load=load, baseline=Baseline(load=same_release))
 
 
-def test_a_baseline_without_commits_is_taken_at_its_word() -> None:
+def test_without_commits_an_equal_version_is_the_same_release() -> None:
+    nameless = replace(RELEASE, commit=None)
+    before = replace(old(load_evidence()), target=TargetEvidence(nameless, nameless))
+    with pytest.raises(RecordError, match="same release"):
+        judge(baseline=Baseline(load=before))
+
+
+def test_a_baseline_without_commits_of_another_version_is_taken_at_its_word() -> None:
     unknown = TargetEvidence(*(Target(version="1", commit=None, environment=None),) * 2)
     broken = load_evidence(broken=(30,) * SLICES)
     before = replace(broken, run_id="load-before", target=unknown)

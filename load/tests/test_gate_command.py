@@ -1,15 +1,17 @@
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from load.gate import main
 from load.records import record_plain
-from load.results import CheckOutcome, LoadEvidence, SmokeEvidence
+from load.results import CheckOutcome, LoadEvidence, SmokeEvidence, TargetEvidence
 from load.slo import DEFAULT_POLICY
-from load.tests.evidence import SLICES, check, load_evidence, smoke_evidence
+from load.tests.evidence import BEFORE, SLICES, check, load_evidence, smoke_evidence
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,6 +62,49 @@ def test_replay_tries_a_changed_policy_on_old_evidence(tmp_path: Path, capsys: p
     changed.write_text(text, encoding="utf-8")
     assert main(["replay", str(tmp_path), "--policy", str(changed)]) == 10
     assert "was KEEP, would be HOLD under another policy" in capsys.readouterr().out
+
+
+def replayed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    main(["replay", *arguments])
+    return capsys.readouterr().out
+
+
+def test_replay_judges_without_load_what_was_judged_without_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # The load.json of an earlier run lies there, and would make it another verdict.
+    smoke_json, _ = stored(tmp_path, load_evidence(broken=(30,) * SLICES))
+    main(["decide", smoke_json, "--no-load", "the machine was busy", "--out", str(tmp_path)])
+    told = replayed(capsys, str(tmp_path))
+    assert "HOLD, as before" in told
+    assert "the machine was busy" in told
+    assert json.loads((tmp_path / "verdict.json").read_text())["no_load_reason"] == "the machine was busy"
+
+
+def test_replay_does_not_take_a_later_run_s_load_for_the_one_that_was_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["decide", *stored(tmp_path), "--out", str(tmp_path)])
+    stored(tmp_path, load_evidence(run_id="load-later"))
+    assert "load.json is of run load-later; the stored verdict used load-now" in replayed(capsys, str(tmp_path))
+
+
+def test_replay_takes_the_baseline_and_says_so_if_it_was_not_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = load_evidence(broken=(30,) * SLICES)
+    before = replace(broken, run_id="load-before", target=TargetEvidence(BEFORE, BEFORE))
+    _, baseline = stored(tmp_path / "old", before)
+    now = tmp_path / "now"
+    assert main(["decide", *stored(now, broken), "--baseline", baseline, "--out", str(now)]) == 10
+    assert json.loads((now / "verdict.json").read_text())["baseline_run_ids"] == ["load-before"]
+    without = replayed(capsys, str(now))
+    assert "was HOLD, would be ROLLBACK" in without
+    assert "Then its baseline was load-before, now it is none" in without
+    told = replayed(capsys, str(now), "--baseline", baseline)
+    assert "HOLD, as before" in told
+    assert "its baseline was" not in told
 
 
 def test_a_baseline_is_read_from_a_file_or_a_directory(tmp_path: Path) -> None:
@@ -121,6 +166,30 @@ def test_a_broken_policy_is_thirty(tmp_path: Path) -> None:
     policy = tmp_path / "slo.toml"
     policy.write_text("schema = 1", encoding="utf-8")
     assert main(["decide", *stored(tmp_path), "--policy", str(policy), "--out", str(tmp_path)]) == 30
+
+
+@pytest.mark.parametrize("output", ["full", "gone", "ascii"])
+def test_nothing_that_happens_to_the_printed_words_changes_the_exit_code(output: str, tmp_path: Path) -> None:
+    odd = smoke_evidence(check("odd", outcome=CheckOutcome.FLAKY, title="žluť"), check("ž", outcome=CheckOutcome.FLAKY))
+    command = [sys.executable, "-m", "load.gate", "decide", *stored(tmp_path, smoke=odd), "--out", str(tmp_path)]
+    read, write = os.pipe()
+    os.close(read)
+    with (
+        open("/dev/full", "w") as full,
+        os.fdopen(write, "w") as gone,
+        (tmp_path / "printed").open("w") as printed,
+    ):
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONIOENCODING": "ascii"},
+            stdout={"full": full, "gone": gone, "ascii": printed}[output],
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads((tmp_path / "verdict.json").read_text())["verdict"] == "KEEP"
 
 
 def test_the_gate_runs_as_a_command_and_imports_neither_locust_nor_gevent(tmp_path: Path) -> None:

@@ -222,6 +222,9 @@ def test_a_read_only_run_writes_nothing_and_says_what_it_cannot_know(server: Fau
     verdict = judge(server, evidence)
     assert verdict.verdict is Word.HOLD
     assert any("--allow-writes" in one.next_step for one in verdict.findings)
+    # What it was to send is told without the writes that it left out, so it is as sound as any other run.
+    assert (evidence.profile.rate_per_second, sum(sent(evidence).values())) == (70, ASKED - EVENTS)
+    assert "generator" not in {one.objective for one in verdict.findings}
 
 
 @pytest.mark.parametrize(

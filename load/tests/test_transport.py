@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import gevent
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -66,13 +67,15 @@ def listening(talk: Talk, *, context: ssl.SSLContext | None = None) -> Iterator[
         thread.join(5)
 
 
-def transport(port: int, *, scheme: str = "http", timeout: float = 1.0) -> closing[Transport]:
-    return closing(Transport(base_url=f"{scheme}://127.0.0.1:{port}", timeout_seconds=timeout, connections=4))
+def transport(port: int, *, scheme: str = "http", timeout: float = 1.0, host: str = "127.0.0.1") -> closing[Transport]:
+    return closing(Transport(base_url=f"{scheme}://{host}:{port}", timeout_seconds=timeout, connections=4))
 
 
-def failure(port: int, *, scheme: str = "http", timeout: float = 1.0) -> tuple[Owner, str, bool]:
+def failure(
+    port: int, *, scheme: str = "http", timeout: float = 1.0, host: str = "127.0.0.1"
+) -> tuple[Owner, str, bool]:
     with (
-        transport(port, scheme=scheme, timeout=timeout) as client,
+        transport(port, scheme=scheme, timeout=timeout, host=host) as client,
         pytest.raises(UnansweredError) as raised,
     ):
         client.exchange(method="GET", path="/")
@@ -107,6 +110,47 @@ def test_nothing_listening_is_the_applications_failure() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     assert failure(port) == (Owner.APPLICATION, "connection refused", False)
+
+
+# Reaches this machine and is none of the loopback names, as a deployment behind an edge is none.
+ELSEWHERE = "0.0.0.0"  # noqa: S104 - asked, not listened on
+
+
+def silent(connection: socket.socket) -> None:
+    request_read(connection)
+    time.sleep(1)
+
+
+def test_off_loopback_what_never_connected_is_the_clients_failure() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    assert failure(port, host=ELSEWHERE) == (Owner.CLIENT, "connection refused", False)
+    with listening(silent) as port:
+        # No TLS comes about with a server that says nothing: neither does a connection.
+        assert failure(port, host=ELSEWHERE, scheme="https", timeout=0.3) == (
+            Owner.CLIENT, "no connection in time", False,
+        )  # fmt: skip
+        assert failure(port, scheme="https", timeout=0.3) == (Owner.APPLICATION, "no answer in time", True)
+
+
+def test_off_loopback_what_connected_and_was_not_answered_is_the_applications_failure() -> None:
+    with listening(silent) as port:
+        assert failure(port, host=ELSEWHERE, timeout=0.3) == (Owner.APPLICATION, "no answer in time", True)
+
+
+def test_waiting_for_a_connection_of_the_pool_is_waiting_for_the_application() -> None:
+    with listening(silent) as port:
+        client = Transport(base_url=f"http://{ELSEWHERE}:{port}", timeout_seconds=0.5, connections=1)
+        asked = [gevent.spawn(owner_of_failure, client) for _ in range(2)]
+        gevent.joinall(asked)
+        client.close()
+    assert [one.value for one in asked] == [Owner.APPLICATION, Owner.APPLICATION]
+
+
+def owner_of_failure(client: Transport) -> Owner:
+    with pytest.raises(UnansweredError) as raised:
+        client.exchange(method="GET", path="/", timeout_seconds=0.3)
+    return raised.value.failure.owner
 
 
 def test_an_answer_that_drips_without_end_is_no_answer_in_time() -> None:

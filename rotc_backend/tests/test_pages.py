@@ -34,7 +34,7 @@ class Tab:
     errors: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.page.on("console", lambda message: self._console(message))  # playwright marks what it is given
+        self.page.on("console", lambda message: self._console(message))  # noqa: PLW0108 - playwright marks what it is given
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def _console(self, message: ConsoleMessage) -> None:

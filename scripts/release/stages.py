@@ -9,9 +9,11 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from load.run import CLEAN_UP_SECONDS
+
 REPOSITORY = Path(__file__).resolve().parents[2]
-# Long enough for a stage to remove what it created; a stage that is still there afterwards hangs.
-GRACE_SECONDS = 20.0
+# Long enough for the slowest stage, load, to remove what it created; one that is still there afterwards hangs.
+GRACE_SECONDS = CLEAN_UP_SECONDS + 10.0
 PR_SET_PDEATHSIG = 1
 TIMED_OUT = 124
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -13,21 +14,35 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import httpx
+
+from load.__main__ import process_count
+from load.profiles import profiles_read
 from scripts.release.stages import REPOSITORY, TIMED_OUT, run_stage
-from scripts.release.wait import Outcome, Waited, wait_for
+from scripts.release.wait import PATIENCE_WITH_OBSTACLE_SECONDS, Outcome, Waited, obstacle_to, wait_for
 from smoke.evidence import Evidence, Record, write_json
 from smoke.redaction import Redaction
-from smoke.target import STATE, Target, WrongUsage, is_loopback, normal_url, resolve_target
+from smoke.target import (
+    ROLES,
+    STATE,
+    Target,
+    WrongUsage,
+    is_loopback,
+    normal_expectation,
+    normal_url,
+    resolve_target,
+)
+from smoke.view import say as tell
+from smoke.view import show_what_can_be_shown
 
 KEEP, HOLD, ROLLBACK, HARNESS_FAILED, WRONG_USAGE, INTERRUPTED = 0, 10, 20, 30, 2, 130
 WORDS = {KEEP: "KEEP", HOLD: "HOLD", ROLLBACK: "ROLLBACK"}
-PROFILES = ("quick", "release", "training-morning", "grade-day", "soak", "ramp-to-limit")
+SMOKE_PASSED, SMOKE_FAILED, SMOKE_BROKE = 0, 1, 3
 WAIT_SECONDS = 60.0
 # A healthy deployment takes a few seconds; a suite that is still busy after this hangs.
 SMOKE_LIMIT_SECONDS = 180.0
 GATE_LIMIT_SECONDS = 120.0
 POLICY = REPOSITORY / "load" / "slo.toml"
-REFUSED_NAMES = frozenset({Outcome.NAME_UNKNOWN, Outcome.CERTIFICATE_REFUSED})
 
 
 class HarnessFailure(Exception):
@@ -45,6 +60,10 @@ class Paths:
         return self.out / "smoke.json"
 
     @property
+    def junit(self) -> Path:
+        return self.out / "junit.xml"
+
+    @property
     def load(self) -> Path:
         return self.out / "load.json"
 
@@ -56,6 +75,11 @@ class Paths:
     def report(self) -> Path:
         return self.out / "report.md"
 
+    def clear(self) -> None:
+        """Remove what an earlier verification left here: it must not be taken for this one's, whatever fails."""
+        for path in (self.smoke, self.junit, self.load, self.verdict, self.report):
+            path.unlink(missing_ok=True)
+
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -64,24 +88,35 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         epilog=(
             "Exit 30 means that the harness itself failed and says nothing about the release, 2 wrong usage. "
             "Accounts come from SMOKE_ADMIN_USERNAME, SMOKE_ADMIN_PASSWORD, SMOKE_CADET_USERNAME and "
-            "SMOKE_CADET_PASSWORD; for a system that scripts/up runs here, from its up.json."
+            "SMOKE_CADET_PASSWORD, for the load also SMOKE_STAFF_USERNAME and SMOKE_STAFF_PASSWORD, which may be "
+            "left out; for a system that scripts/up runs here, from its up.json. No proxy is used, whatever HTTP_PROXY "
+            "says: every stage must see the same network."
         ),
     )
     parser.add_argument("url", metavar="URL", help="address of the web service")
     parser.add_argument("--channels-url", metavar="WSS", help="address of the channels service, ws:// or wss://")
     parser.add_argument(
         "--expect-version",
+        type=_expectation,
         metavar="SHA|VERSION",
-        help="7 characters or more of a commit, or a version with a dot",
+        help="7 to 40 hexadecimal digits of a commit, or a version with a dot",
     )
-    parser.add_argument("--profile", choices=PROFILES, default="quick", help="what load to send (default: quick)")
+    parser.add_argument(
+        "--profile",
+        choices=tuple(profiles_read().profiles),
+        default="quick",
+        help="what load to send (default: quick)",
+    )
+    parser.add_argument(
+        "--processes", type=process_count, default=1, metavar="N", help="processes that send the load (default: 1)"
+    )
     parser.add_argument("--read-only", action="store_true", help="change nothing on the deployment")
     parser.add_argument(
         "--allow-writes",
         action="append",
         default=[],
         metavar="HOST",
-        help="host where run-tagged rows may be created and removed (loopback always may; repeatable)",
+        help="host where run-tagged notifications may be created and removed (loopback always may; repeatable)",
     )
     parser.add_argument(
         "--wait",
@@ -90,7 +125,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         metavar="SECONDS",
         help=f"how long the release may take to answer (default: {WAIT_SECONDS:.0f})",
     )
-    parser.add_argument("--baseline", type=Path, metavar="FILE", help="evidence of the release before")
+    parser.add_argument(
+        "--baseline",
+        type=Path,
+        metavar="FILE_OR_DIR",
+        help="evidence of the release before: its smoke.json or load.json, or the --out of its verification",
+    )
     parser.add_argument("--state", type=Path, default=STATE, metavar="DIR", help="state directory of scripts/up")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where evidence and report go (default: STATE/verify/<time>)"
@@ -101,14 +141,26 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     options.out = (options.out or options.state / "verify" / f"{moment}-{os.getpid()}").absolute()
     if options.baseline is not None:
         options.baseline = options.baseline.absolute()
-        if not options.baseline.is_file():
-            parser.error(f"--baseline {options.baseline} is no file")
+        before = Paths(out=options.baseline)
+        if not (options.baseline.is_file() or before.smoke.is_file() or before.load.is_file()):
+            parser.error(f"--baseline {options.baseline} is no file, and no directory with smoke.json or load.json")
+        if options.out.resolve() in {options.baseline.resolve(), options.baseline.resolve().parent}:
+            parser.error(f"--baseline {options.baseline} lies in --out, where this verification begins anew")
     return options
 
 
 def main(arguments: list[str]) -> int:
-    options = parse(arguments)
-    signal.signal(signal.SIGTERM, _stop)
+    show_what_can_be_shown()
+    try:
+        options = parse(arguments)
+        signal.signal(signal.SIGTERM, _stop)
+        return _guarded(options)
+    except Exception:  # noqa: BLE001 - Python's own exit status for it, 1, would mean nothing to anybody
+        traceback.print_exc()
+        return HARNESS_FAILED
+
+
+def _guarded(options: argparse.Namespace) -> int:
     try:
         return verify(options)
     except WrongUsage as error:
@@ -137,8 +189,9 @@ def verify(options: argparse.Namespace) -> int:
     paths = Paths(out=options.out)
     try:
         paths.out.mkdir(parents=True, exist_ok=True)
+        paths.clear()
     except OSError as error:
-        raise WrongUsage(f"--out {paths.out} cannot be made: {error}") from error
+        raise WrongUsage(f"--out {paths.out} cannot be made ready: {error}") from error
 
     tell(f"[1/4] wait   at most {options.wait:.0f} s for {options.expect_version or 'an answer'} at {base_url}")
     waited = wait_for(
@@ -149,7 +202,7 @@ def verify(options: argparse.Namespace) -> int:
     )
     _write(paths.out / "wait.json", asdict(waited))
     tell(f"             {waited.detail} ({waited.attempts} attempts, {waited.seconds:.1f} s)")
-    if waited.outcome in REFUSED_NAMES:
+    if waited.outcome is Outcome.NOT_REACHABLE:
         raise HarnessFailure(f"{waited.outcome}: {waited.detail}")
     if waited.outcome in {Outcome.NEVER_ANSWERED, Outcome.OLD_VERSION}:
         write_evidence_of_wait(waited, base_url=base_url, options=options, paths=paths)
@@ -158,6 +211,7 @@ def verify(options: argparse.Namespace) -> int:
     else:
         # Only now can a missing account matter on this machine: something answers.
         target = target or _target(options, base_url=base_url)
+        _require_way_to_channels(target, seconds=min(PATIENCE_WITH_OBSTACLE_SECONDS, options.wait))
         environment = environment_of(target)
         no_load = _smoke_and_load(waited, options=options, target=target, environment=environment, paths=paths)
     return _decide(options=options, environment=environment, paths=paths, no_load=no_load, started=started)
@@ -183,7 +237,8 @@ def _smoke_and_load(
         environment=environment,
         limit_seconds=SMOKE_LIMIT_SECONDS,
     )
-    _require_stage("smoke", status, good={0, 1}, limit_seconds=SMOKE_LIMIT_SECONDS)
+    _require_stage("smoke", status, good={SMOKE_PASSED, SMOKE_FAILED, SMOKE_BROKE}, limit_seconds=SMOKE_LIMIT_SECONDS)
+    require_agreement(status, path=paths.smoke)
     if waited.outcome is Outcome.UNSTEADY:
         add_to_evidence(_record_of_wait(waited), path=paths.smoke)
     failed = failed_critical(paths.smoke)
@@ -194,7 +249,10 @@ def _smoke_and_load(
     tell(f"[3/4] load   profile {options.profile}")
     status = run_stage(
         module="load",
-        arguments=["run", *place, "--profile", options.profile, *permissions, "--out", str(paths.out)],
+        arguments=[
+            *("run", *place, "--profile", options.profile, "--processes", str(options.processes)),
+            *(*permissions, "--out", str(paths.out)),
+        ],
         environment=environment,
     )
     _require_stage("load", status, good={0})
@@ -212,7 +270,6 @@ def _decide(
     tell("[4/4] gate   weighing the evidence")
     evidence = [str(paths.smoke), *(["--no-load", no_load] if no_load else [str(paths.load)])]
     baseline = ["--baseline", str(options.baseline)] if options.baseline else []
-    paths.verdict.unlink(missing_ok=True)
     status = run_stage(
         module="load.gate",
         arguments=["decide", *evidence, "--policy", str(POLICY), *baseline, "--out", str(paths.out)],
@@ -246,8 +303,8 @@ def environment_of(target: Target) -> dict[str, str]:
     """This process's environment with everything that smoke and load read set to what was resolved here."""
     environment = dict(os.environ)
     for role, account in target.credentials.items():
-        environment[f"SMOKE_{role.upper()}_USERNAME"] = account.username
-        environment[f"SMOKE_{role.upper()}_PASSWORD"] = account.password
+        environment[f"SMOKE_{ROLES[role]}_USERNAME"] = account.username
+        environment[f"SMOKE_{ROLES[role]}_PASSWORD"] = account.password
     environment["SMOKE_BASE_URL"] = target.base_url
     environment["SMOKE_CHANNELS_URL"] = target.channels_url
     environment["SMOKE_CORS_ORIGIN"] = target.cors_origin
@@ -259,12 +316,34 @@ def environment_of(target: Target) -> dict[str, str]:
 
 
 def failed_critical(path: Path) -> list[str]:
-    """Ids of the critical checks that failed. Raises HarnessFailure if the evidence cannot be read."""
+    """Ids of the critical checks whose failure speaks against the release.
+
+    Raises HarnessFailure if the evidence cannot be read.
+    """
     return [
         str(check["id"])
         for check in _read(path)["checks"]
-        if check["severity"] == "critical" and check["outcome"] == "failed"
+        if check["severity"] == "critical" and check["outcome"] == "failed" and not check["broken"]
     ]
+
+
+def require_agreement(status: int, *, path: Path) -> None:
+    """Raise HarnessFailure unless the smoke suite's exit status and its evidence tell the same story.
+
+    Also if every answer was kept from it by its own faults or this machine's: then it says nothing at all.
+    """
+    if not path.exists():
+        raise HarnessFailure(f"smoke ended with exit status {status} and left no evidence; its own words are above")
+    evidence = _read(path)
+    failed = [check for check in evidence["checks"] if check["outcome"] == "failed"]
+    broken = [check for check in failed if check["broken"]]
+    due = SMOKE_BROKE if broken else SMOKE_PASSED
+    if evidence["residue"] or len(broken) < len(failed):
+        due = SMOKE_FAILED
+    if status != due or evidence["interrupted"]:
+        raise HarnessFailure(f"smoke ended with exit status {status}, and its evidence does not agree: see {path}")
+    if broken and not evidence["summary"]["passed"]:
+        raise HarnessFailure(f"smoke could find out nothing: {broken[0]['id']}: {broken[0]['came']}")
 
 
 def write_evidence_of_wait(waited: Waited, *, base_url: str, options: argparse.Namespace, paths: Paths) -> None:
@@ -343,6 +422,16 @@ def _target(options: argparse.Namespace, *, base_url: str) -> Target:
     )
 
 
+def _require_way_to_channels(target: Target, *, seconds: float) -> None:
+    """Raise HarnessFailure if this machine cannot get as far as the channels service's door, for so long."""
+    trust = httpx.create_ssl_context()
+    deadline = time.monotonic() + seconds
+    while (why := obstacle_to(url=target.channels_url, seconds=seconds, trust=trust)) is not None:
+        if time.monotonic() >= deadline:
+            raise HarnessFailure(f"{target.channels_url} is {Outcome.NOT_REACHABLE}: {why}")
+        time.sleep(0.5)
+
+
 def _require_stage(name: str, status: int, *, good: set[int], limit_seconds: float | None = None) -> None:
     if status in good:
         return
@@ -367,6 +456,13 @@ def _write(path: Path, document: dict[str, Any]) -> None:
     partial.replace(path)
 
 
+def _expectation(text: str) -> str:
+    try:
+        return normal_expectation(text)
+    except WrongUsage as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0 < seconds < float("inf"):
@@ -376,12 +472,6 @@ def _seconds(text: str) -> float:
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def tell(text: str) -> None:
-    """Print at once: somebody is watching, and the stages write to the same terminal."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

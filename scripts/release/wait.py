@@ -15,15 +15,17 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from smoke.network import chain, obstacle
+from smoke.target import is_expected
+
 IN_A_ROW = 3
-SHORTEST_COMMIT = 7
 # The smoke suite's own limit for an answer; a service that is slower than this is found to be so there.
 ATTEMPT_SECONDS = 5.0
 PAUSE_SECONDS = 1.0
 PAUSE_WHEN_ANSWERING_SECONDS = 0.1
-# No deploy repairs a wrong name or certificate, so nobody waits long for one. Long enough for a resolver's
-# hiccup.
-NAME_PATIENCE_SECONDS = 10.0
+# No deploy repairs a wrong name or certificate, or this machine's network, so nobody waits long for one. Long enough
+# for a resolver's hiccup.
+PATIENCE_WITH_OBSTACLE_SECONDS = 10.0
 
 
 class Outcome(StrEnum):
@@ -31,8 +33,7 @@ class Outcome(StrEnum):
     OLD_VERSION = "old version"
     UNSTEADY = "unsteady"
     NEVER_ANSWERED = "never answered"
-    NAME_UNKNOWN = "name unknown"
-    CERTIFICATE_REFUSED = "certificate refused"
+    NOT_REACHABLE = "not reachable from here"
 
 
 class Sign(StrEnum):
@@ -42,8 +43,7 @@ class Sign(StrEnum):
     OTHER_VERSION = "another version"
     ANSWER = "an answer without a version"
     NOTHING = "no answer"
-    NAME_UNKNOWN = "the name does not resolve"
-    CERTIFICATE_REFUSED = "the certificate is refused"
+    OBSTACLE = "not reachable from here"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,30 +68,21 @@ class Waited:
     last: Sighting
 
 
-def is_expected(*, expected: str | None, version: str | None, commit: str | None) -> bool:
-    """None expects any answer.
-
-    A text with a dot is a version; any other is 7 or more characters of a commit.
-    """
-    if expected is None:
-        return True
-    if "." in expected:
-        return version == expected
-    return len(expected) >= SHORTEST_COMMIT and commit is not None and commit.startswith(expected.lower())
-
-
 def look(*, base_url: str, expected: str | None, seconds: float, trust: ssl.SSLContext) -> Sighting:
-    """Ask health once, on a new connection, believing the certificates that `trust` believes."""
+    """Ask health once, on a new connection, believing the certificates that `trust` believes.
+
+    No proxy is used: smoke and load use none, and all stages must see the same network.
+    """
     headers = {"User-Agent": "rgms-verify"}
     parts = urlsplit(base_url)
     near = parts.hostname in {"127.0.0.1", "::1", "localhost"}
     if near and parts.scheme == "http":
         headers["X-Forwarded-Proto"] = "https"
     try:
-        with httpx.Client(timeout=seconds, headers=headers, trust_env=not near, verify=trust) as client:
+        with httpx.Client(timeout=seconds, headers=headers, trust_env=False, verify=trust) as client:
             answer = _get(client=client, url=f"{base_url}/api/health/", seconds=seconds)
     except httpx.HTTPError as error:
-        return _without_answer(error)
+        return _without_answer(error, base_url=base_url, seconds=seconds, trust=trust)
     version, commit = _identity(answer)
     told = f"status {answer.status_code}, version {version or 'not told'}, commit {(commit or 'not told')[:12]}"
     if is_expected(expected=expected, version=version, commit=commit):
@@ -142,9 +133,8 @@ def _attempts(*, started: float, seconds: float) -> Iterator[float]:
 
 
 def _is_hopeless(sightings: list[Sighting], *, elapsed: float) -> bool:
-    """Whether nothing but a wrong name or certificate was ever seen, for long enough."""
-    wrong = {Sign.NAME_UNKNOWN, Sign.CERTIFICATE_REFUSED}
-    return elapsed >= NAME_PATIENCE_SECONDS and all(one.sign in wrong for one in sightings)
+    """Whether nothing but an obstacle on the way was ever seen, for long enough."""
+    return elapsed >= PATIENCE_WITH_OBSTACLE_SECONDS and all(one.sign is Sign.OBSTACLE for one in sightings)
 
 
 def _judge(sightings: list[Sighting], *, expected: str | None, seconds: float) -> Waited:
@@ -164,10 +154,8 @@ def _judge(sightings: list[Sighting], *, expected: str | None, seconds: float) -
             Outcome.UNSTEADY,
             f"no steady answer of {expected or 'any version'}; last: {last.detail}",
         )
-    elif last.sign is Sign.NAME_UNKNOWN:
-        outcome, detail = Outcome.NAME_UNKNOWN, last.detail
-    elif last.sign is Sign.CERTIFICATE_REFUSED:
-        outcome, detail = Outcome.CERTIFICATE_REFUSED, last.detail
+    elif last.sign is Sign.OBSTACLE:
+        outcome, detail = Outcome.NOT_REACHABLE, last.detail
     else:
         outcome, detail = Outcome.NEVER_ANSWERED, f"never became healthy: {last.detail}"
     return Waited(
@@ -210,13 +198,32 @@ def _identity(answer: httpx.Response) -> tuple[str | None, str | None]:
     )
 
 
-def _without_answer(error: httpx.HTTPError) -> Sighting:
-    causes = list(_chain(error))
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return Sighting(sign=Sign.NAME_UNKNOWN, detail=str(error))
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return Sighting(sign=Sign.CERTIFICATE_REFUSED, detail=cause.verify_message or str(cause))
+def obstacle_to(*, url: str, seconds: float, trust: ssl.SSLContext) -> str | None:
+    """What on this machine's side keeps it from `url`, as smoke.network.obstacle says it; None if nothing does.
+
+    Connects as far as TLS goes and asks nothing. A name may have several addresses: only if there is a way to none
+    of them is that an obstacle.
+    """
+    parts = urlsplit(url)
+    secure = parts.scheme in {"https", "wss"}
+    address = (parts.hostname or "", parts.port or (443 if secure else 80))
+    try:
+        with socket.create_connection(address, timeout=seconds, all_errors=True) as connection:
+            if secure:
+                trust.wrap_socket(connection, server_hostname=parts.hostname).close()
+    except ExceptionGroup as errors:
+        obstacles = [obstacle(error) for error in errors.exceptions]
+        return obstacles[0] if all(obstacles) else None
+    except OSError as error:
+        return obstacle(error)
+    return None
+
+
+def _without_answer(error: httpx.HTTPError, *, base_url: str, seconds: float, trust: ssl.SSLContext) -> Sighting:
+    # httpx tells of the last address that it tried only, so a second look has the last word.
+    if obstacle(error) and (why := obstacle_to(url=base_url, seconds=seconds, trust=trust)):
+        return Sighting(sign=Sign.OBSTACLE, detail=why)
+    causes = list(chain(error))
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes) or "refused" in str(error).lower():
         return Sighting(sign=Sign.NOTHING, detail="connection refused")
     if isinstance(error, httpx.ConnectTimeout):
@@ -224,16 +231,3 @@ def _without_answer(error: httpx.HTTPError) -> Sighting:
     if isinstance(error, httpx.TimeoutException):
         return Sighting(sign=Sign.NOTHING, detail="connected, and no answer in time")
     return Sighting(sign=Sign.NOTHING, detail=f"{type(error).__name__}: {error}")
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and everything that it was raised from."""
-    seen: set[int] = set()
-    pending: list[BaseException | None] = [error]
-    while pending:
-        one = pending.pop()
-        if one is None or id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        pending += [one.__cause__, one.__context__]

@@ -17,6 +17,8 @@ PATIENCE_SECONDS = 8.0
 )
 def celery_round_trip(deployment: Deployment) -> None:
     token = deployment.token("admin")
+    # The probe's row is a record of what was asked of the worker, and nobody can delete it over REST: the job
+    # cleanup-old-sessions removes it after a week.
     started = deployment.web.post(f"{API}/operations/probe", json={}, token=token).expect_status(202)
     place = f"{API}/operations/probe/{started.at('id')}"
     started.expect_header("location", lambda value: value.rstrip("/").endswith(place), expected=f"naming {place}")
@@ -46,7 +48,7 @@ def celery_round_trip(deployment: Deployment) -> None:
 
 @check(
     id="celery.queue",
-    title="The task queue is not piling up",
+    title="The depth of the task queue can be read",
     severity="major",
     needs=["worker.heartbeat", "access.operations"],
     next_step=guide.WORKER,
@@ -54,4 +56,5 @@ def celery_round_trip(deployment: Deployment) -> None:
 def celery_queue(deployment: Deployment) -> None:
     answer = deployment.web.get(f"{API}/operations/queue", token=deployment.token("admin")).expect_status(200)
     depth = answer.at("depth")
-    answer.expect(isinstance(depth, int) and depth < 100, expected="fewer than 100 tasks", came=f"{depth!r}")
+    # How deep is too deep is the gate's to say, by the most that was seen under load.
+    answer.expect(type(depth) is int and depth >= 0, expected="a number of tasks at depth", came=f"{depth!r}")

@@ -1,18 +1,7 @@
 from smoke import guide
 from smoke.check import check
 from smoke.deployment import Deployment
-
-SHORTEST_COMMIT = 7
-
-
-def is_expected(*, expected: str, version: object, commit: object) -> bool:
-    """A text with a dot names a version.
-
-    Any other one is the beginning, 7 characters or more, of a commit.
-    """
-    if "." in expected:
-        return version == expected
-    return len(expected) >= SHORTEST_COMMIT and isinstance(commit, str) and commit.startswith(expected.lower())
+from smoke.target import is_expected
 
 
 @check(

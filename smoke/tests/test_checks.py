@@ -1,6 +1,8 @@
 import base64
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,11 @@ import pytest
 from smoke import guide
 from smoke.check import ATTRIBUTE, Check, in_order
 from smoke.checks import FILES, SUBJECTS, every_check
+from smoke.checks.celery import celery_queue
 from smoke.checks.health import settled_health
 from smoke.checks.tokens import as_somebody_else, part, unsigned, with_another_signature
-from smoke.checks.version import is_expected
 from smoke.deployment import Deployment
+from smoke.expectation import Mismatch
 from smoke.redaction import Redaction
 from smoke.target import Credentials, Target
 from smoke.tests.misbehaving import FakeService
@@ -42,26 +45,6 @@ def test_every_check_points_to_an_entry_of_the_guide(declared: Check) -> None:
     assert declared.next_step in steps
     assert declared.title
     assert re.fullmatch(r"[a-z_]+\.[a-z_]+", declared.id)
-
-
-@pytest.mark.parametrize(
-    ("expected", "matches"),
-    [
-        ("1.0.0", True),
-        ("1.0", False),
-        ("1.0.1", False),
-        ("0123456", True),
-        ("0123456789ABCDEF", True),
-        ("012345", False),
-        ("123456789", False),
-    ],
-)
-def test_a_version_has_a_dot_and_a_commit_seven_characters_or_more(expected: str, matches: bool) -> None:
-    assert is_expected(expected=expected, version="1.0.0", commit="0123456789abcdef") is matches
-
-
-def test_a_deployment_that_names_no_commit_is_never_the_expected_commit() -> None:
-    assert not is_expected(expected="0123456", version="1.0.0", commit=None)
 
 
 @pytest.mark.parametrize("signature", [b"\x00" * 64, b"\xff" * 64, bytes(range(32)), b"\x00\x00\x01" * 11])
@@ -106,10 +89,10 @@ def health(*, state: str, age_seconds: float) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("answers", "asked", "state"),
     [
-        ([health(state="running", age_seconds=9.9)], 1, "running"),
+        ([health(state="running", age_seconds=13.4)], 1, "running"),
         ([health(state="stopped", age_seconds=600)], 1, "stopped"),
         # Overdue: watched until the next one comes …
-        ([health(state="running", age_seconds=14), health(state="running", age_seconds=0.2)], 2, "running"),
+        ([health(state="running", age_seconds=14.5), health(state="running", age_seconds=0.2)], 2, "running"),
         # … or the last one has expired.
         ([health(state="running", age_seconds=24.8), health(state="stopped", age_seconds=25.3)], 2, "stopped"),
     ],
@@ -118,6 +101,24 @@ def test_a_heartbeat_that_is_overdue_is_watched_until_it_is_in_time_or_gone(
     service: FakeService, answers: list[dict[str, object]], asked: int, state: str
 ) -> None:
     service.healths = list(answers)
+    with deployment_of(service) as deployment:
+        answer = settled_health(deployment, service="rotc-celery-beat")
+        assert answer.at("processes.rotc-celery-beat.state") == state
+        assert deployment.health() is answer
+    assert len(service.seen) == asked
+
+
+@pytest.mark.parametrize(("depth", "readable"), [(0, True), (100_000, True), (None, False), (True, False), (-1, False)])
+def test_the_depth_of_the_queue_is_read_and_judged_by_the_gate_alone(
+    service: FakeService, depth: object, readable: bool
+) -> None:
+    service.queue_depth = depth
+    with deployment_of(service) as deployment, nullcontext() if readable else pytest.raises(Mismatch):
+        celery_queue(deployment)
+
+
+@contextmanager
+def deployment_of(service: FakeService) -> Iterator[Deployment]:
     accounts = {role: Credentials(username=role, password="unused-password") for role in ("admin", "cadet")}
     target = Target(
         base_url=service.url,
@@ -130,9 +131,6 @@ def test_a_heartbeat_that_is_overdue_is_watched_until_it_is_in_time_or_gone(
     )
     deployment = Deployment(target=target, redaction=Redaction(), run_id="smoke-test")
     try:
-        answer = settled_health(deployment, service="rotc-celery-beat")
-        assert answer.at("processes.rotc-celery-beat.state") == state
-        assert deployment.health() is answer
+        yield deployment
     finally:
         deployment.close()
-    assert len(service.seen) == asked

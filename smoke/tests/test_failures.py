@@ -1,5 +1,9 @@
+import ssl
 import xml.etree.ElementTree as ET
 
+import pytest
+
+from smoke.network import obstacle
 from smoke.tests.conftest import Suite
 
 DISAPPOINTED = """
@@ -81,6 +85,55 @@ def test_a_check_that_is_itself_at_fault_ends_the_suite_with_3_not_1(suite: Suit
     assert run.check("broken.check")["broken"] is True
     assert "KeyError" in run.check("broken.check")["came"]
     assert "fault of the suite" in run.output
+
+
+@pytest.mark.parametrize(
+    ("reach", "came"),
+    [
+        ('web("http://rgms.invalid").get("/ping")', "the name does not resolve"),
+        ('web("http://127.255.255.255").get("/ping")', "there is no way to it"),
+        ('sockets("ws://rgms.invalid").open(token="token")', "the name does not resolve"),
+        ('sockets("ws://127.255.255.255").open(token="token")', "there is no way to it"),
+    ],
+)
+def test_what_cannot_be_reached_from_here_is_no_failure_of_the_deployment(suite: Suite, reach: str, came: str) -> None:
+    run = suite.run(f"""
+        from smoke.redaction import Redaction
+        from smoke.sockets import Sockets
+        from smoke.transport import Web, WritePermission
+
+        def web(url):
+            return Web(base_url=url, permission=WritePermission(why_not=None), redaction=Redaction(), run_id="x")
+
+        def sockets(url):
+            return Sockets(channels_url=url, redaction=Redaction(), run_id="x")
+
+        @declared("way.there")
+        def way(deployment): {reach}
+    """)
+    told = run.check("way.there")
+    assert (run.status, told["outcome"], told["broken"]) == (3, "failed", True)
+    assert told["came"].startswith(f"not reachable from here: {came}")
+    assert "Nothing is said about the deployment" in told["next_step"]
+
+
+def test_a_certificate_that_is_refused_is_found_behind_whatever_wraps_it() -> None:
+    error = RuntimeError("wrapping")
+    error.__cause__ = ssl.SSLCertVerificationError(1, "it has expired")
+    assert "it has expired" in (obstacle(error) or "")
+    assert obstacle(ConnectionRefusedError(111, "refused")) is None
+
+
+def test_a_fault_of_the_suite_s_own_running_is_3_not_1(suite: Suite) -> None:
+    suite.out.write_text("a file where a directory is due")
+    run = suite.run(DISAPPOINTED)
+    assert run.status == 3
+    assert "Traceback" in run.output
+
+
+def test_a_terminal_that_shows_ascii_only_changes_no_exit_code(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    assert suite.run(DISAPPOINTED).status == 0
 
 
 def test_a_proper_failure_beside_a_broken_check_still_counts(suite: Suite) -> None:

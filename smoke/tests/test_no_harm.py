@@ -162,6 +162,41 @@ def test_two_runs_at_once_leave_each_others_rows_alone(suite: Suite) -> None:
     assert suite.service.rows == {}
 
 
+def test_a_journal_that_cannot_be_written_stops_a_run_that_may_write_before_its_first_check(suite: Suite) -> None:
+    (suite.directory / "journal").write_text("a file where a directory is due")
+    run = suite.run(WRITING)
+    assert run.status == 2
+    assert "SMOKE_JOURNAL" in run.output
+    assert suite.service.seen == []
+    assert suite.run(WRITING, "--read-only").status == 0
+
+
+def test_what_is_no_journal_of_ours_is_left_alone(suite: Suite) -> None:
+    journal = suite.directory / "journal"
+    (journal / "directory.jsonl").mkdir(parents=True)
+    (journal / "vanished.jsonl").symlink_to(journal / "nowhere")
+    (journal / "binary.jsonl").write_bytes(b"\xff\xfe")
+    (journal / "list.jsonl").write_text('["intended", "marker"]\n{"intended": "row"}\n{"removed": 3}\n')
+    run = suite.run(WRITING)
+    assert (run.status, suite.service.rows, run.evidence["residue"]) == (0, {}, [])
+    assert len(list(journal.iterdir())) == 4
+
+
+def test_a_journal_that_is_lost_during_the_run_leaves_the_residue_unknown_and_the_evidence_written(
+    suite: Suite,
+) -> None:
+    run = suite.run(f"""
+        @declared("writes.row", writes=True)
+        def row(deployment):
+            {NOTIFY}
+            deployment.journal._file.close()
+            deployment.journal._file = open("/dev/full", "a")
+    """)
+    assert run.status == 1
+    assert run.outcomes == {"writes.row": "passed"}
+    assert [one.partition(":")[0] for one in run.evidence["residue"]] == ["unknown"]
+
+
 def test_requests_on_this_machine_say_that_they_came_over_tls_as_renders_proxy_does(suite: Suite) -> None:
     suite.run(WRITING)
     assert suite.service.seen

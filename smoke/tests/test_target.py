@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from smoke.target import WrongUsage, resolve_target
+from smoke.target import WrongUsage, is_expected, normal_expectation, resolve_target
 
 ACCOUNTS = {
     "SMOKE_ADMIN_USERNAME": "admin",
@@ -13,6 +13,7 @@ ACCOUNTS = {
     "SMOKE_CADET_USERNAME": "cadet",
     "SMOKE_CADET_PASSWORD": "two",
 }
+ROLES = ("admin", "training_staff", "cadet")
 FAR = "https://rgms.example"
 
 
@@ -22,7 +23,7 @@ def state(tmp_path: Path) -> Path:
     facts = {
         "web_url": "http://127.0.0.1:8300",
         "channels_url": "ws://127.0.0.1:8301",
-        "accounts": {role: {"username": role, "password": f"local-{role}"} for role in ("admin", "cadet")},
+        "accounts": {role: {"username": role, "password": f"local-{role}"} for role in ROLES},
         "runner_pid": os.getpid(),
     }
     (tmp_path / "up.json").write_text(json.dumps(facts))
@@ -81,6 +82,44 @@ def test_everything_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
 def test_half_an_account_is_not_completed_from_the_running_system(state: Path) -> None:
     with pytest.raises(WrongUsage, match="SMOKE_ADMIN_PASSWORD"):
         resolve_target(environment={"SMOKE_ADMIN_USERNAME": "somebody"}, state=state)
+
+
+def test_the_staff_account_is_taken_from_the_running_system_and_may_be_missing_elsewhere(state: Path) -> None:
+    assert resolve_target(environment={}, state=state).credentials["training_staff"].password == "local-training_staff"
+    staff = {"SMOKE_STAFF_USERNAME": "sergeant", "SMOKE_STAFF_PASSWORD": "three"}
+    given = resolve_target(environment=ACCOUNTS | staff, base_url=FAR, channels_url="wss://c.example", state=state)
+    assert given.credentials["training_staff"].username == "sergeant"
+    without = resolve_target(environment=ACCOUNTS, base_url=FAR, channels_url="wss://c.example", state=state)
+    assert set(without.credentials) == {"admin", "cadet"}
+    with pytest.raises(WrongUsage, match="SMOKE_STAFF_PASSWORD"):
+        resolve_target(environment={"SMOKE_STAFF_USERNAME": "sergeant"}, state=state)
+
+
+@pytest.mark.parametrize("text", ["", "012345", "0" * 41, "not-a-commit", "0123456 "])
+def test_what_no_release_could_be_called_is_refused_before_anything_is_asked(state: Path, text: str) -> None:
+    with pytest.raises(WrongUsage, match="neither a version"):
+        resolve_target(environment={}, expected_version=text, state=state)
+
+
+def test_nothing_is_expected_if_the_variable_is_empty(state: Path) -> None:
+    assert resolve_target(environment={"SMOKE_EXPECT_VERSION": ""}, state=state).expected_version is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "matches"),
+    [
+        ("1.0.0", True),
+        ("1.0", False),
+        ("1.0.0.1", False),
+        ("0123456", True),
+        ("0123456789ABCDEF", True),
+        ("1234567", False),
+    ],
+)
+def test_a_version_is_expected_whole_and_a_commit_by_its_beginning(expected: str, matches: bool) -> None:
+    wanted = normal_expectation(expected)
+    assert is_expected(expected=wanted, version="1.0.0", commit="0123456789abcdef") is matches
+    assert not is_expected(expected=wanted, version=None, commit=None)
 
 
 def test_the_channels_service_stands_beside_the_web_service_of_the_guide(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.release.stages import REPOSITORY, TIMED_OUT, run_stage
+from load.run import CLEAN_UP_SECONDS
+from scripts.release.stages import GRACE_SECONDS, REPOSITORY, TIMED_OUT, run_stage
 
 # A stage that starts a worker of its own, tells both process ids, and stays.
 STAYING = """
@@ -54,6 +55,10 @@ def is_running(number: int) -> bool:
 
 def run(*, limit_seconds: float | None = None) -> int:
     return run_stage(module="stage_of_this_test", arguments=["7"], environment=os.environ, limit_seconds=limit_seconds)
+
+
+def test_the_load_is_given_longer_than_it_takes_to_remove_what_it_wrote() -> None:
+    assert GRACE_SECONDS >= CLEAN_UP_SECONDS + 5
 
 
 def test_a_stages_exit_status_is_handed_on(stage: Path) -> None:
