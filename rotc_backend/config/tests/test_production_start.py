@@ -58,9 +58,10 @@ def test_a_good_environment_passes_djangos_deployment_checks_without_a_warning_o
     assert done.stdout.strip() == "System check identified no issues (0 silenced)."
 
 
-def test_a_good_environment_gives_a_web_service() -> None:
+def test_a_good_environment_gives_a_web_service(tmp_path: Path) -> None:
     # Neither the database nor Redis is asked: a process starts while they are still waking up.
-    done = run(WSGI, GOOD)
+    # The build collects the static files, so the test brings a directory for them.
+    done = run(WSGI, {**GOOD, "STATIC_ROOT": str(tmp_path)})
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -120,9 +121,10 @@ def test_a_web_service_without_host_names_does_not_start() -> None:
     assert "ALLOWED_HOSTS is empty" in told
 
 
-def test_render_tells_the_web_service_its_own_host_name() -> None:
+def test_render_tells_the_web_service_its_own_host_name(tmp_path: Path) -> None:
     environment = {key: text for key, text in GOOD.items() if key != "ALLOWED_HOSTS"}
-    done = run(WSGI, {**environment, "RENDER_EXTERNAL_HOSTNAME": "rotc-django-web.onrender.com"})
+    told_by_render = {"STATIC_ROOT": str(tmp_path), "RENDER_EXTERNAL_HOSTNAME": "rotc-django-web.onrender.com"}
+    done = run(WSGI, {**environment, **told_by_render})
     assert (done.returncode, done.stderr) == (0, "")
 
 
