@@ -62,6 +62,28 @@ class Conflict(DomainError):
     title = "The present state does not allow this"
 
 
+class PreconditionFailed(DomainError):
+    """The entity tag in If-Match is no longer the row's."""
+
+    status = 412
+    code = "version_changed"
+    title = "Somebody else was faster"
+
+
+class ContentTooLarge(DomainError):
+    status = 413
+    code = "content_too_large"
+    title = "The file is too large"
+
+
+class PreconditionRequired(DomainError):
+    """The change has to say from which version it was made (RFC 6585)."""
+
+    status = 428
+    code = "if_match_missing"
+    title = "Say which version you have changed"
+
+
 class TooManyRequests(DomainError):
     """`retry_after` is in whole seconds and becomes the Retry-After header."""
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from core.errors import (
     NotAuthenticated,
     NotFound,
     PermissionRefused,
+    PreconditionRequired,
     TooManyRequests,
     ValidationFailed,
 )
@@ -235,6 +237,31 @@ def page_of(request: Request) -> tuple[int, int]:
 
 def page_body(*, count: int, page: int, page_size: int, results: Any) -> dict[str, Any]:
     return {"count": count, "page": page, "page_size": page_size, "results": results}
+
+
+_ENTITY_TAG = re.compile(r'"v([1-9][0-9]{0,8})"')
+
+
+def entity_tag(version: int) -> str:
+    """The ETag of a row in this version; goes back in If-Match with a change."""
+    return f'"v{version}"'
+
+
+def expected_version(request: Request) -> int:
+    """The version that If-Match names.
+
+    Raises PreconditionRequired without that header, and ValidationFailed for one that is no entity tag of ours.
+    """
+    given = request.headers.get("If-Match", "").strip()
+    if not given:
+        raise PreconditionRequired("Send the ETag of what you have read in the header If-Match.")
+    match = _ENTITY_TAG.fullmatch(given)
+    if match is None:
+        raise ValidationFailed(
+            "If-Match is not an entity tag of this system.",
+            errors=[FieldError(field="If-Match", code="invalid", detail='Send the ETag as it came, for example "v3".')],
+        )
+    return int(match[1])
 
 
 # --- Answers outside REST views ---------------------------------------------------------------------------------------

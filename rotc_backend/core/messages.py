@@ -11,15 +11,16 @@ from core.clock import iso
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
-def _plain(value: Any) -> Json:
+def plain(value: Any) -> Json:
+    """`value` in JSON's own types: instants as ISO 8601, dates, decimals and UUIDs as text. Raises TypeError."""
     if isinstance(value, dt.datetime):
         return iso(value)
     if isinstance(value, dt.date | decimal.Decimal | uuid.UUID):
         return str(value)
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise TypeError(f"{type(value).__name__} has no form in JSON")
@@ -31,7 +32,7 @@ class _Registered:
     def data(self) -> dict[str, Json]:
         """The fields as JSON values; what goes over the wire."""
         fields = dataclasses.fields(self)  # type: ignore[arg-type]
-        return {field.name: _plain(getattr(self, field.name)) for field in fields}
+        return {field.name: plain(getattr(self, field.name)) for field in fields}
 
 
 def _register(registry: dict[str, Any], cls: type, name: str | None) -> None:

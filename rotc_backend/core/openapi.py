@@ -3,6 +3,7 @@
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
 _PROBLEM = {
     "type": "object",
@@ -40,10 +41,23 @@ _MEANING = {
     "404": "There is no such thing, or it belongs to somebody else.",
     "405": "The path has no such method.",
     "406": "Only application/json is offered.",
-    "415": "Only application/json is read.",
+    "412": "Somebody else has changed it since it was read; nothing was changed now.",
+    "413": "The file is larger than allowed.",
+    "415": "Only the media types named for the body are read.",
+    "428": "The header If-Match is missing: say which version you have changed.",
     "503": "A part that this needs is away; try again in a few seconds.",
 }
 _METHODS = frozenset({"get", "post", "put", "patch", "delete"})
+
+
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    required=True,
+    description="The ETag of what you have read; otherwise a change of somebody else could be overwritten.",
+    examples=[OpenApiExample("version 3", value='"v3"')],
+)
 
 
 class RoleAutoSchema(AutoSchema):
@@ -80,6 +94,10 @@ def _statuses(path: str, operation: dict[str, Any]) -> list[str]:
         statuses.append("415")
     if signed_in or path.startswith("/api/v1/auth/"):
         statuses += ["401", "503"]
+    if any(parameter["name"] == "If-Match" for parameter in operation.get("parameters", ())):
+        statuses += ["412", "428"]
+    if "multipart/form-data" in operation.get("requestBody", {}).get("content", {}):
+        statuses.append("413")
     if len(operation.get("x-roles", ())) in {1, 2}:  # all three may call it: nobody is refused for a role
         statuses.append("403")
     if "{" in path:

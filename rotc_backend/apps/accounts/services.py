@@ -18,6 +18,7 @@ from apps.accounts.models import AuditEntry, Revocation, Role, Session, Status, 
 from core.clock import now
 from core.errors import Conflict, FieldError, NotAuthenticated, PermissionRefused, ValidationFailed
 from core.measure import current_request_id
+from core.messages import plain
 
 _REFUSALS = {
     "account_pending": "This account waits for an administrator's approval. Ask your training staff.",
@@ -42,8 +43,8 @@ def audit_record(
         actor_id=actor_id,
         action=action,
         target=target,
-        before=before,
-        after=after,
+        before=plain(before),
+        after=plain(after),
         request_id=current_request_id() or "",
     )
 

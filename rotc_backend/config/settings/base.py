@@ -65,8 +65,11 @@ INSTALLED_APPS = [
     "core",
     "apps.events",
     "apps.accounts",
+    "apps.cadets",
     "apps.realtime",
     "apps.messaging",
+    "apps.training",
+    "apps.grading",
     "apps.operations",
 ]
 MIDDLEWARE = [
