@@ -25,7 +25,10 @@ urlpatterns = [
     path("api/schema/", OpenApiDocument.as_view(), name="schema"),
     path("api/docs/", OpenApiPage.as_view(), name="docs"),
     path("api/v1/", include("apps.accounts.urls")),
+    path("api/v1/", include("apps.cadets.urls")),
     path("api/v1/", include("apps.messaging.urls")),
+    path("api/v1/", include("apps.training.urls")),
+    path("api/v1/", include("apps.grading.urls")),
     path("api/v1/operations/", include("apps.operations.urls")),
     path("admin/", admin.site.urls),
     # For people: the bare address shows what there is, and browsers ask for the icon by themselves.

@@ -30,7 +30,7 @@ def api_routes() -> Iterator[tuple[str, URLPattern]]:
 
 
 def concrete(path: str) -> str:
-    for converter, value in (("int", "1"), ("uuid", "11111111-1111-4111-8111-111111111111"), ("str", "x")):
+    for converter, value in (("id", "1"), ("int", "1"), ("uuid", "11111111-1111-4111-8111-111111111111"), ("str", "x")):
         while f"<{converter}:" in path:
             start = path.index(f"<{converter}:")
             path = path[:start] + value + path[path.index(">", start) + 1 :]
