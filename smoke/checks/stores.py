@@ -1,7 +1,10 @@
 from smoke import guide
 from smoke.check import check
-from smoke.deployment import Deployment
+from smoke.deployment import Deployment, until
 from smoke.target import CHANNELS_SERVICE, WEB_SERVICE
+from smoke.transport import Answer
+
+TELLING_SECONDS = 10.0  # a service samples its stores every 3 s and tells at once what has changed
 
 
 @check(
@@ -40,14 +43,30 @@ def database_shared(deployment: Deployment) -> None:
 
 
 def expect_one(deployment: Deployment, *, key: str, noun: str) -> None:
-    status = deployment.status()
-    seen = {name: one.get(key) for name, one in deployment.running(answer=status).items()}
-    seen[str(status.at("service"))] = status.at(key)
+    asked = {WEB_SERVICE, CHANNELS_SERVICE}
+
+    def told() -> tuple[Answer, dict[str, object]] | None:
+        status, seen = _stores(deployment, key=key)
+        if all(seen[name] is not None for name in asked & set(seen)):
+            return status, seen
+        deployment.forget()
+        return None
+
+    # A service's first heartbeat may come before its database has answered it; the next ones tell.
+    found = until(seconds=TELLING_SECONDS, every=0.5, ask=told)
+    status, seen = found or _stores(deployment, key=key)
     # Null: the process has nothing to do with it by itself. The worker's database is proven by celery.round_trip,
     # whose task answers by writing there.
     named = {name: value for name, value in seen.items() if value is not None}
     status.expect(
-        len(set(named.values())) == 1 and {WEB_SERVICE, CHANNELS_SERVICE} & set(seen) <= set(named),
+        len(set(named.values())) == 1 and asked & set(seen) <= set(named),
         expected=f"one {noun} behind all services",
         came=", ".join(f"{name}: {value or 'not told'}" for name, value in sorted(seen.items())),
     )
+
+
+def _stores(deployment: Deployment, *, key: str) -> tuple[Answer, dict[str, object]]:
+    status = deployment.status()
+    seen: dict[str, object] = {name: one.get(key) for name, one in deployment.running(answer=status).items()}
+    seen[str(status.at("service"))] = status.at(key)
+    return status, seen

@@ -41,6 +41,7 @@ class FakeService:
     failures_before_pong: int = 0
     queue_depth: object = 0
     healths: list[dict[str, Any]] = field(default_factory=list)
+    statuses: list[dict[str, Any]] = field(default_factory=list)
     hold: threading.Event = field(default_factory=threading.Event)
     holds: threading.Event = field(default_factory=threading.Event)
 
@@ -64,6 +65,7 @@ class FakeService:
             ("GET", "/ping"): self._ping,
             ("GET", "/api/health"): lambda _request: told(200, self.healths.pop(0) if self.healths else {}),
             ("GET", "/api/v1/operations/queue"): lambda _request: told(200, {"depth": self.queue_depth}),
+            ("GET", "/api/v1/operations/status"): lambda _request: told(200, self.statuses.pop(0)),
             ("GET", "/hold"): self._hold,
         }
         unknown: Callable[[Seen], Answer] = lambda _request: told(404, {"code": "not_found"})  # noqa: E731

@@ -12,6 +12,7 @@ from smoke.check import ATTRIBUTE, Check, in_order
 from smoke.checks import FILES, SUBJECTS, every_check
 from smoke.checks.celery import celery_queue
 from smoke.checks.health import settled_health
+from smoke.checks.stores import database_shared
 from smoke.checks.tokens import as_somebody_else, part, unsigned, with_another_signature
 from smoke.deployment import Deployment
 from smoke.expectation import Mismatch
@@ -115,6 +116,30 @@ def test_the_depth_of_the_queue_is_read_and_judged_by_the_gate_alone(
     service.queue_depth = depth
     with deployment_of(service) as deployment, nullcontext() if readable else pytest.raises(Mismatch):
         celery_queue(deployment)
+
+
+def status(*, channels: str | None) -> dict[str, object]:
+    processes = {"rotc-django-channels": {"state": "running", "database_id": channels}}
+    return {"service": "rotc-django-web", "database_id": "d18959713c52", "processes": processes}
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "agree"),
+    [
+        ([status(channels="d18959713c52")], 1, True),
+        ([status(channels="b8d2c4f0a113")], 1, False),
+        # The first heartbeat of a service may come before its database has answered it.
+        ([status(channels=None), status(channels="d18959713c52")], 2, True),
+        ([status(channels=None), status(channels="b8d2c4f0a113")], 2, False),
+    ],
+)
+def test_a_service_is_given_time_to_tell_its_database(
+    service: FakeService, answers: list[dict[str, object]], asked: int, agree: bool
+) -> None:
+    service.statuses = list(answers)
+    with deployment_of(service) as deployment, nullcontext() if agree else pytest.raises(Mismatch):
+        database_shared(deployment)
+    assert sum(one.path.endswith("/operations/status") for one in service.seen) == asked
 
 
 @contextmanager
