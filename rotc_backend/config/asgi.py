@@ -19,8 +19,10 @@ from apps.realtime.middleware import SocketDoor
 from apps.realtime.server import start_with_daphne
 from core import broker
 from core.checks import refuse_misconfiguration
+from core.timeouts import bound_statements
 
 refuse_misconfiguration(serves_http=True)
+bound_statements()
 
 
 def leave() -> None:

@@ -10,7 +10,7 @@ from celery.worker import state
 
 from apps.operations import rules
 from config.schedule import SCHEDULE
-from core import broker
+from core import broker, cache
 from core.clock import now
 from core.measure import Measure, measuring
 
@@ -99,6 +99,12 @@ def stamp_time(*, headers: dict[str, Any], **kwargs: Any) -> None:  # noqa: ARG0
 @signals.setup_logging.connect
 def keep_logging(**kwargs: Any) -> None:
     """Django has set logging up; without a receiver Celery would do it again, in its own format."""
+
+
+@signals.task_postrun.connect
+def settle_cache(**kwargs: Any) -> None:  # noqa: ARG001 - Celery's signature
+    """Pay what the cache owes from a moment in which Redis was away, here where no sampler runs."""
+    cache.settle()
 
 
 @signals.celeryd_init.connect

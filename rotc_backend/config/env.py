@@ -7,13 +7,16 @@ No value is ever repeated in a message: it may be a secret.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parseaddr
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
+# scheme -> (usual port, STARTTLS, TLS from the first byte on)
+_MAIL_SCHEMES = {"smtp": (25, False, False), "smtp+tls": (587, True, False), "smtps": (465, False, True)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +159,64 @@ class Environment:
             self.blame(variable, "is not a Redis URL", "It must look like redis://host:6379 or rediss://… (TLS).")
             return ""
         return url
+
+    def email_url(self, variable: str) -> dict[str, Any] | None:
+        """Django's `EMAIL_…` settings of one SMTP server, or None when the variable is not set.
+
+        `smtp://` sends in the clear, `smtp+tls://` begins TLS by STARTTLS, `smtps://` speaks TLS from the start; then
+        `user:password@` (percent-encoded) where the server asks for it, host, and a port unless it is the usual one.
+        """
+        url = self.text(variable, default="")
+        if not url:
+            return None
+        parts = _parts(url)
+        scheme = _scheme(url)
+        if parts is None or scheme not in _MAIL_SCHEMES or not parts.hostname or _odd(parts.netloc.rpartition("@")[2]):
+            self.blame(
+                variable,
+                "is not the URL of a mail server",
+                "Write smtp+tls://user:password@host:587, smtps://… or smtp://…; percent-encode special characters.",
+            )
+            return None
+        if parts.path.strip("/") or "?" in url or "#" in url:
+            # A bare # or / in a password cuts the rest off, and what is left can still be read as another address.
+            self.blame(variable, "holds more than a server", "Percent-encode the user name and the password.")
+            return None
+        port, starts_tls, speaks_tls = _MAIL_SCHEMES[scheme]
+        return {
+            "EMAIL_HOST": parts.hostname,
+            "EMAIL_PORT": parts.port or port,
+            "EMAIL_HOST_USER": unquote(parts.username or ""),
+            "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+            "EMAIL_USE_TLS": starts_tls,
+            "EMAIL_USE_SSL": speaks_tls,
+        }
+
+    def mailbox(self, variable: str, *, default: str) -> str:
+        """A sender, as e-mail writes one: `Name <name@host>` or the address alone."""
+        value = self.text(variable, default=default)
+        _, address = parseaddr(value)
+        name, _, host = address.rpartition("@")
+        if not name or not host or any(character.isspace() for character in address) or "\n" in value:
+            self.blame(variable, "is not an e-mail address", "Write RGMS <rgms@your-domain.example>.")
+            return default
+        return value
+
+    def web_address(self, variable: str, *, default: str) -> str:
+        """The address of a page, without query and fragment; empty when neither it nor a default is set."""
+        value = self.text(variable, default=default)
+        parts = _parts(value)
+        if value and (
+            parts is None
+            or parts.scheme not in {"http", "https"}
+            or not parts.hostname
+            or _odd(parts.netloc)
+            or "?" in value
+            or "#" in value
+        ):
+            self.blame(variable, "is not the address of a page", "Write https://host/path, without ? and #.")
+            return default
+        return value
 
     def dsn(self, variable: str) -> str:
         """The address that a Sentry project gives to its clients (https://key@host/number), or empty."""

@@ -9,5 +9,7 @@ from django.core.wsgi import get_wsgi_application
 application = get_wsgi_application()
 
 from core.checks import refuse_misconfiguration
+from core.timeouts import bound_statements
 
 refuse_misconfiguration(serves_http=True)
+bound_statements()

@@ -10,7 +10,8 @@ system, where the keys that were invalidated never matched the keys that were ca
 
 A reader that computed before the commit stores under the old stamps, which no longer match. When Redis is away the
 database answers; versions that could not be moved meanwhile are kept in this process and moved before its next use of
-the cache, and by `settle`, which the health sampler calls every few seconds. A value lives `ttl` seconds at the most.
+the cache, and by `settle`, which the health sampler calls every few seconds and the worker after every task. A value
+lives `ttl` seconds at the most.
 """
 
 import json
@@ -21,11 +22,13 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core.cache import cache
 from django.db import transaction
 from redis.exceptions import RedisError
 
 from core.measure import cache_stopwatch, current_measure
+from core.version import VERSION
 
 logger = logging.getLogger("rgms.cache")
 
@@ -57,7 +60,9 @@ def read_through(*, key: str, versions: Sequence[str], ttl: int, compute: Callab
     `fwd=bypass; detail=redis-away`, in which case `compute` answers and nothing is stored. Errors of `compute` pass
     through: a failed read is never cached.
     """
-    value_key, version_keys = f"value:{key}", [f"version:{version}" for version in versions]
+    # With the release: during a deploy the old code and the new one share this store, not their answers' shapes.
+    value_key = f"value:{settings.COMMIT or VERSION}:{key}"
+    version_keys = [f"version:{version}" for version in versions]
     found = _guarded(lambda: _fetch(value_key, version_keys))
     if found is None:
         _report("fwd=bypass; detail=redis-away")

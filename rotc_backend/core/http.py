@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core import exceptions as django_exceptions
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework import exceptions as rest_exceptions
@@ -16,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.errors import (
+    ContentTooLarge,
     DomainError,
     FieldError,
     NotAuthenticated,
@@ -23,6 +25,7 @@ from core.errors import (
     PermissionRefused,
     PreconditionRequired,
     TooManyRequests,
+    Unavailable,
     ValidationFailed,
 )
 from core.measure import current_request_id
@@ -43,12 +46,17 @@ def problem(
         "type": f"{PROBLEM_TYPE}{code}",
         "title": title,
         "status": status,
-        "detail": detail,
+        "detail": _encodable(detail),
         "code": code,
         "instance": instance,
         "request_id": current_request_id(),
-        "errors": [{"field": e.field, "code": e.code, "detail": e.detail} for e in errors],
+        "errors": [{"field": _encodable(e.field), "code": e.code, "detail": _encodable(e.detail)} for e in errors],
     }
+
+
+def _encodable(text: str) -> str:
+    # The caller's own words may hold half a surrogate pair, which no encoding of the answer has.
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def problem_response(*, request: HttpRequest, error: DomainError) -> JsonResponse:
@@ -115,10 +123,23 @@ def _role_refused() -> DomainError:
     return PermissionRefused("Sign in with an account whose role may do this, or ask an administrator.")
 
 
-def _domain_error(exception: Exception) -> DomainError | None:  # noqa: PLR0911 - one return for each kind of refusal
+def _domain_error(exception: Exception) -> DomainError | None:
     match exception:
         case DomainError():
             return exception
+        case OperationalError() | InterfaceError():
+            logger.warning("The database is away: %s", type(exception).__name__)
+            return Unavailable(
+                "The database is away or overloaded; nothing was saved. Try again in a few seconds.",
+                code="database_unavailable",
+            )
+        case django_exceptions.RequestDataTooBig():
+            return ContentTooLarge("The body is larger than this operation takes. Send fewer rows at once.")
+    return _of_framework(exception)
+
+
+def _of_framework(exception: Exception) -> DomainError | None:  # noqa: PLR0911 - one return for each kind of refusal
+    match exception:
         case rest_exceptions.ValidationError():
             errors = tuple(_field_errors(exception.detail, prefix=""))
             named = ", ".join(dict.fromkeys(error.field for error in errors))

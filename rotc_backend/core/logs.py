@@ -12,7 +12,7 @@ from core.measure import current_request_id
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 # A token can reach a message through a URL (?token=…), a header, or an exception's text.
 _SECRETS = (
-    re.compile(r"eyJ[\w-]{5,}\.[\w-]+\.[\w-]*"),
+    re.compile(r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]+\.[\w-]*"),
     re.compile(r"(?i)(?<=bearer )[^\s\"',]+"),
     re.compile(r"(?i)(?<=[?&]token=)[^&\s\"']+"),
     re.compile(r"(?<=://)[^/\s:@\"]*:[^/\s\"]+(?=@)"),  # to the last @: a password may hold one unescaped

@@ -84,6 +84,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "apps.accounts.middleware.LockoutMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -124,6 +125,11 @@ DATABASES = {
     },
 }
 
+# How long one statement of a web or channels process may run, or wait for a lock: a request must not hold its thread
+# for as long as a frozen database likes; gunicorn's limit does not see the threads of a worker. See core.timeouts.
+STATEMENT_SECONDS = env.whole("DATABASE_STATEMENT_SECONDS", default=20, least=1, most=600)
+LOCK_SECONDS = env.whole("DATABASE_LOCK_SECONDS", default=5, least=1, most=600)
+
 # --- Redis: broker, channel layer, cache, heartbeats -----------------------------------------------------------------
 REDIS_URL = env.redis_url("REDIS_URL", remedy="Copy the connection string of Upstash or Render Key Value.")
 REDIS_TIMEOUT = 0.3  # seconds; a request must not wait for a Redis that is away
@@ -156,7 +162,11 @@ CELERY_ENABLE_UTC = True
 
 # --- Accounts --------------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
-PASSWORD_HASHERS = ["apps.accounts.authentication.LeanArgon2PasswordHasher"]
+PASSWORD_HASHERS = [
+    "apps.accounts.authentication.LeanArgon2PasswordHasher",
+    "apps.accounts.authentication.LegacyBcryptPasswordHasher",  # accepted once, then replaced by the first
+]
+AUTHENTICATION_BACKENDS = ["apps.accounts.admin.AdminSiteBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {
         "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
@@ -168,13 +178,48 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 ACCESS_TOKEN_MINUTES = 15
 REFRESH_TOKEN_DAYS = 7
+# Wrong passwords within LOCKOUT_MINUTES, after which an account or an address is refused for LOCKOUT_MINUTES.
+LOCKOUT_ACCOUNT_FAILURES = env.whole("LOCKOUT_ACCOUNT_FAILURES", default=5, least=1, most=100)
+LOCKOUT_ADDRESS_FAILURES = env.whole("LOCKOUT_ADDRESS_FAILURES", default=30, least=1, most=1000)
+LOCKOUT_MINUTES = env.whole("LOCKOUT_MINUTES", default=15, least=1, most=1440)
+# From one address within LOCKOUT_MINUTES. A campus is one address on the morning when everybody registers.
+REGISTRATIONS_PER_ADDRESS = env.whole("REGISTRATIONS_PER_ADDRESS", default=300, least=1, most=10_000)
+PASSWORD_RESETS_PER_ADDRESS = env.whole("PASSWORD_RESETS_PER_ADDRESS", default=30, least=1, most=1000)
+# How many proxies write into X-Forwarded-For on the way here; 0: the header is not believed. On Render there are two,
+# Cloudflare and Render's router: the last public address in the header is Cloudflare's, shared by everybody.
+TRUSTED_PROXY_COUNT = env.whole(
+    "TRUSTED_PROXY_COUNT", default=2 if DJANGO_ENV == "production" else 0, least=0, most=5
+)
+INVITATION_HOURS = 72
+PASSWORD_RESET_PAUSE_MINUTES = 5  # no second e-mail to the same account within them
+# The page that an invitation's link opens. Empty: the page of the service that was asked.
+INVITATION_URL = env.web_address(
+    "INVITATION_URL",
+    default=f"{_own}/invitation/" if (_own := env.text("RENDER_EXTERNAL_URL", default="")) else "",
+)
+
+# --- E-mail ----------------------------------------------------------------------------------------------------------
+_email = env.email_url("EMAIL_URL")
+EMAIL_CONFIGURED = _email is not None
+if _email is not None and not os.environ.get("DEFAULT_FROM_EMAIL", "").strip():
+    env.blame("DEFAULT_FROM_EMAIL", "is not set, but EMAIL_URL is", "Write RGMS <rgms@your-domain.example>.")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.mailbox("DEFAULT_FROM_EMAIL", default="RGMS <rgms@localhost>")
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_CONFIGURED else 'dummy'}.EmailBackend"
+EMAIL_HOST = _email["EMAIL_HOST"] if _email else ""
+EMAIL_PORT = _email["EMAIL_PORT"] if _email else 0
+EMAIL_HOST_USER = _email["EMAIL_HOST_USER"] if _email else ""
+EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_PASSWORD"] if _email else ""
+EMAIL_USE_TLS = bool(_email and _email["EMAIL_USE_TLS"])
+EMAIL_USE_SSL = bool(_email and _email["EMAIL_USE_SSL"])
+EMAIL_TIMEOUT = 8  # seconds for each step; an administrator's request waits for them
 
 # --- REST ------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.accounts.authentication.SignedIn"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["core.parsers.BoundedJsonParser"],
+    "URL_FORMAT_OVERRIDE": None,  # `format` belongs to the operations that have one
     "DEFAULT_SCHEMA_CLASS": "core.openapi.RoleAutoSchema",
     "EXCEPTION_HANDLER": "core.http.problem_of_exception",
     "UNAUTHENTICATED_USER": None,
@@ -203,6 +248,7 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "apps.accounts.models.Role",
+        "AccountStatusEnum": "apps.accounts.models.Status",
         "ConnectionEnum": ["connected", "disconnected"],
         "WorkerEnum": ["running", "stopped"],
         "ProcessEnum": ["running", "stopped", "unknown"],
@@ -270,6 +316,7 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
+        "django.security": {"level": "CRITICAL"},  # a wrong Host is the caller's mistake; the same line tells of it
         "django.request": {"level": "ERROR"},  # core.middleware writes one line for every request already
         "daphne": {"level": "INFO"},
         "urllib3": {"level": "WARNING"},

@@ -148,6 +148,17 @@ def test_the_sockets_are_woken_after_the_commit(valkey: PrivateValkey, listener:
     assert listener.hears(within=3)
 
 
+def test_many_events_of_one_transaction_wake_the_sockets_once(valkey: PrivateValkey, listener: Listener) -> None:
+    with transaction.atomic():
+        with pytest.raises(LookupError):
+            failing_after(wake)  # taken back with its savepoint, so the next one must ask again
+        for _ in range(3):
+            with transaction.atomic():
+                wake()
+    assert listener.hears(within=3)
+    assert not listener.hears(within=0.3)
+
+
 def test_the_sockets_are_not_woken_by_a_transaction_that_was_rolled_back(
     valkey: PrivateValkey, listener: Listener
 ) -> None:

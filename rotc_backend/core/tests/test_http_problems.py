@@ -24,6 +24,9 @@ EXPECTED = {
     "precondition_failed": (412, "version_changed"),
     "precondition_required": (428, "if_match_missing"),
     "content_too_large": (413, "content_too_large"),
+    "database_away": (503, "database_unavailable"),
+    "database_gone": (503, "database_unavailable"),
+    "body_too_big": (413, "content_too_large"),
     "too_many_requests": (429, "too_many_requests"),
     "unavailable": (503, "queue_unavailable"),
     "rest_validation": (400, "validation_failed"),
@@ -148,6 +151,21 @@ def test_a_body_that_is_not_json_is_named_as_such(client: APIClient, body: str) 
     assert (response.status_code, problem_in(response)["code"]) == (400, "body_malformed")
 
 
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"a":' * 100_000, "[" * 50_000 + "]" * 50_000])
+def test_a_body_that_is_nested_too_deeply_is_malformed(client: APIClient, body: str) -> None:
+    response = client.post("/api/v1/sheets", data=body, content_type="application/json")
+    assert (response.status_code, problem_in(response)["code"]) == (400, "body_malformed")
+
+
+def test_a_field_whose_name_has_no_encoding_is_named_all_the_same(client: APIClient) -> None:
+    response = client.post("/api/v1/mirror", data='{"\\ud800": 1}', content_type="application/json")
+    assert [error["field"] for error in problem_in(response)["errors"]] == ["\\ud800"]
+
+
+def test_a_parameter_named_format_is_the_operations_own(client: APIClient) -> None:
+    assert client.get("/api/v1/numbers?format=csv").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("body", "fields"),
     [
@@ -211,6 +229,10 @@ def test_what_fails_outside_rest_views_is_json_under_api_and_a_page_elsewhere(
         assert b"Traceback" not in response.content
 
 
-def test_a_host_that_is_not_ours_is_refused_as_a_problem(client: APIClient) -> None:
-    response = client.get("/api/v1/numbers", headers={"Host": "elsewhere.example"})
+def test_a_host_that_is_not_ours_is_refused_as_a_problem_and_logged_as_no_error_of_ours(
+    client: APIClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, logger="django"):
+        response = client.get("/api/v1/numbers", headers={"Host": "elsewhere.example"})
+    assert caplog.text == ""
     assert (response.status_code, problem_in(response)["code"]) == (400, "request_malformed")

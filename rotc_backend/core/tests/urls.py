@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.core import exceptions as django_exceptions
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
@@ -32,6 +32,9 @@ FAILURES: dict[str, Exception] = {
     "precondition_failed": errors.PreconditionFailed("Read it again."),
     "precondition_required": errors.PreconditionRequired("Send If-Match."),
     "content_too_large": errors.ContentTooLarge("Send at most 20 MB."),
+    "database_away": OperationalError("terminating connection due to administrator command at hunter2"),
+    "database_gone": InterfaceError("the connection is closed"),
+    "body_too_big": django_exceptions.RequestDataTooBig("hunter2"),
     "too_many_requests": errors.TooManyRequests("Wait.", retry_after=7),
     "unavailable": errors.Unavailable("Away.", code="queue_unavailable"),
     "rest_validation": rest_exceptions.ValidationError({"name": ["Too long."]}),
@@ -150,7 +153,14 @@ def asked_user(request: HttpRequest) -> HttpResponse:
     return HttpResponse(str(request.user.is_authenticated))
 
 
+class MirrorView(OpenView):
+    def post(self, request: Request) -> Response:
+        errors = {str(name): ["There is no such field."] for name in request.data}
+        raise rest_exceptions.ValidationError(errors)
+
+
 urlpatterns = [
+    path("api/v1/mirror", MirrorView.as_view()),
     path("api/v1/fail/<str:name>", FailingView.as_view()),
     path("api/v1/sheets", SheetView.as_view()),
     path("api/v1/rows", RowsView.as_view()),
