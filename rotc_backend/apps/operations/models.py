@@ -65,6 +65,7 @@ class ScheduledRun(models.Model):
     job = models.TextField()
     slot = models.DateTimeField()
     trigger = models.TextField(choices=Trigger)
+    crontab = models.TextField(db_default="", help_text="The schedule that gave the slot, in five fields.")
     owner = models.UUIDField()
     lease_until = models.DateTimeField()
     attempt = models.PositiveSmallIntegerField(db_default=1)

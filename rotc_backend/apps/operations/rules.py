@@ -24,7 +24,10 @@ LEASE_SECONDS = 240
 VISIBILITY_SECONDS = 300
 ATTEMPTS = 5
 
-SLOT_HEADER = "slot"  # of a message: the scheduled time that it is for, in ISO 8601
+# Headers of a message: the scheduled time that it is for, in ISO 8601, and the five fields of the crontab that gave it,
+# which a job asked for by a person does not have.
+SLOT_HEADER, CRONTAB_HEADER = "slot", "crontab"
+OVERDUE_SECONDS = 900  # a run that is unfinished so long after its lease will not be taken up again by anybody
 PROBE_LOST_SECONDS = 600.0  # a probe that no worker took for so long is counted as failed
 
 

@@ -67,7 +67,11 @@ class SlotScheduler(DatabaseScheduler):
         entry.options = {**entry.options, **_PUBLISH}
         slot = slot_of(entry.schedule, at=now())
         if slot is not None:
-            entry.options["headers"] = {**entry.options.get("headers", {}), rules.SLOT_HEADER: iso(slot)}
+            entry.options["headers"] = {
+                **entry.options.get("headers", {}),
+                rules.SLOT_HEADER: iso(slot),
+                rules.CRONTAB_HEADER: selectors.crontab_text(entry.model.crontab),
+            }
         try:
             return super().apply_async(entry, producer=producer, advance=advance, **kwargs)
         except SchedulingError:

@@ -10,7 +10,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db import connection, models
 from django.db.migrations.loader import MigrationLoader
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from apps.accounts.models import AuditEntry
 from apps.messaging.models import Notification
@@ -26,6 +26,7 @@ SELECT left(encode(sha256(convert_to(concat_ws(' ', own.id, d.oid, d.datname), '
 FROM ops.database_identity own, pg_database d WHERE d.datname = current_database()
 """
 FINDINGS_SHOWN = 20  # of each check
+FINDINGS_COUNTED = 1000  # of each foreign key: whoever has lost more rows than that needs a backup, not their number
 
 
 def probe_get(*, probe_id: uuid.UUID) -> Probe:
@@ -232,7 +233,7 @@ def _references_exist(check: str) -> Iterator[Finding]:
             statement = (
                 f"SELECT r.{key_column}, r.{column} FROM {own} r "  # noqa: S608 - names of our own models
                 f"WHERE r.{column} IS NOT NULL "
-                f"AND NOT EXISTS (SELECT FROM {other} t WHERE t.{target_column} = r.{column}) LIMIT {FINDINGS_SHOWN}"
+                f"AND NOT EXISTS (SELECT FROM {other} t WHERE t.{target_column} = r.{column}) LIMIT {FINDINGS_COUNTED}"
             )
             for key, value in _rows(statement):
                 yield Finding(
@@ -288,21 +289,34 @@ def _slots_once(check: str) -> Iterator[Finding]:
             detail=f"The slot was run {count} times.",
             remedy="Delete the later rows and restore the unique constraint scheduled_run_job_slot.",
         )
-    for row in PeriodicTask.objects.filter(crontab__isnull=False).select_related("crontab"):
-        crontab = crontab_of(row.schedule)
-        # Rows from before the schedule was changed follow the old times.
-        since = row.date_changed
-        for run in ScheduledRun.objects.filter(
-            job=row.name, trigger=ScheduledRun.Trigger.SCHEDULE, slot__gte=since
-        ).order_by("slot"):
+    # By the schedule of its time: a row keeps the crontab that gave its slot, which a later release may have changed.
+    scheduled = ScheduledRun.objects.filter(trigger=ScheduledRun.Trigger.SCHEDULE).exclude(crontab="")
+    for text in scheduled.order_by("crontab").values_list("crontab", flat=True).distinct():
+        fields = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+        crontab = crontab_of(CrontabSchedule(**dict(zip(fields, text.split(), strict=True))).schedule)
+        for run in scheduled.filter(crontab=text).order_by("slot"):
             if not crontab.holds(run.slot):
                 yield Finding(
                     check=check,
                     table="ops.scheduled_run",
                     id=str(run.pk),
-                    detail=f"{run.job} ran for {clock.iso(run.slot)}, a time that its schedule does not hold.",
+                    detail=f"{run.job} ran for {clock.iso(run.slot)}, a time that its schedule {text} does not hold.",
                     remedy="Look whether the slot before it ran as well: two schedulers may disagree on the schedule.",
                 )
+
+
+def _slots_ended(check: str) -> Iterator[Finding]:
+    """A run that nobody will take up again: its lease is long over and its message is gone."""
+    closing = "UPDATE ops.scheduled_run SET finished_at = now(), outcome = 'failed'"
+    over = clock.now() - dt.timedelta(seconds=rules.OVERDUE_SECONDS)
+    for run in ScheduledRun.objects.filter(finished_at=None, lease_until__lt=over).order_by("slot"):
+        yield Finding(
+            check=check,
+            table="ops.scheduled_run",
+            id=str(run.pk),
+            detail=f"{run.job} of {clock.iso(run.slot)} has not come to its end. {run.detail}".strip(),
+            remedy=f"Run the job again in the admin site under Periodic tasks, then: {closing} WHERE id = {run.pk};",
+        )
 
 
 def crontab_of(schedule: Any) -> rules.Crontab:
@@ -348,5 +362,6 @@ CHECKS: dict[str, Callable[[str], Iterator[Finding]]] = {
     "usernames_unambiguous": _names_unambiguous,
     "event_positions_dense": _event_positions_dense,
     "slots_once": _slots_once,
+    "slots_ended": _slots_ended,
     "migrations_applied": _migrations_applied,
 }

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Task, shared_task
+from django.db import DatabaseError, InterfaceError
 
 from apps.operations import rules
-from apps.operations.models import ScheduledRun
 from apps.operations.services import probes, runs, upkeep
 from core import broker
-from core.clock import now
+from core.clock import iso, now
 
 _STARTED_AT = now()
 
@@ -24,27 +24,36 @@ def probe_record(*, probe_id: str) -> None:
 
 
 def _slot(task: Task, *, job: str, perform: Callable[[dt.datetime], rules.Outcome], together: bool = False) -> None:
-    """Do the slot that the message is for. Without one, a person has asked: that is a slot of its own, now."""
-    stamped = (task.request.headers or {}).get(rules.SLOT_HEADER)
+    """Do the slot that the message is for. Without one, a person has asked: its slot is when the message was sent."""
+    headers = task.request.headers or {}
+    slot = _slot_of(headers)
+    jitter = random.random()  # noqa: S311 - only spreads the retries
+
+    def again(error: Exception, *, seconds: float) -> Exception:
+        # The slot goes along: without it every retry would be a slot of its own, with attempts of its own.
+        stamped = {**headers, rules.SLOT_HEADER: iso(slot)}
+        return task.retry(countdown=seconds, exc=error, max_retries=None, throw=False, headers=stamped)
+
     try:
         runs.slot_run(
-            job=job,
-            slot=dt.datetime.fromisoformat(stamped) if stamped else now(),
-            trigger=ScheduledRun.Trigger.SCHEDULE if stamped else ScheduledRun.Trigger.PERSON,
-            perform=perform,
-            together=together,
+            job=job, slot=slot, crontab=headers.get(rules.CRONTAB_HEADER, ""), perform=perform, together=together
         )
     except runs.SlotHeld as held:
         # Its owner may have died. To forget the message now would be to lose the slot.
-        raise _again(task, held, seconds=held.seconds + 1) from held
+        raise again(held, seconds=held.seconds + 1) from held
     except runs.RunFailed as failed:
-        jitter = random.random()  # noqa: S311 - only spreads the retries
-        seconds = rules.retry_delay_seconds(attempt=failed.attempt, jitter=jitter)
-        raise _again(task, failed, seconds=seconds) from failed
+        raise again(failed, seconds=rules.retry_delay_seconds(attempt=failed.attempt, jitter=jitter)) from failed
+    except (DatabaseError, InterfaceError) as away:
+        # A database that restarts just now must not cost a weekly job its week.
+        raise again(away, seconds=rules.retry_delay_seconds(attempt=1, jitter=jitter)) from away
 
 
-def _again(task: Task, error: Exception, *, seconds: float) -> Exception:
-    return task.retry(countdown=seconds, exc=error, max_retries=None, throw=False)
+def _slot_of(headers: dict[str, Any]) -> dt.datetime:
+    if stamped := headers.get(rules.SLOT_HEADER):
+        return dt.datetime.fromisoformat(stamped)
+    # The same at every delivery of this message, also after its worker died.
+    sent = headers.get(broker.PUBLISHED_AT)
+    return dt.datetime.fromtimestamp(float(sent), tz=dt.UTC) if sent else now()
 
 
 # A slot whose task was killed at its time limit is handed out again: the lease decides whether it is tried again.

@@ -72,7 +72,7 @@ class QueueOutput(serializers.Serializer):
 class IntegrityCheckOutput(serializers.Serializer):
     name = serializers.CharField()
     sound = serializers.BooleanField()
-    count = serializers.IntegerField(help_text="Findings, also those beyond the twenty that are listed.")
+    count = serializers.IntegerField(help_text="Findings, also those beyond the twenty listed; at most 1,000 of a key.")
 
 
 class FindingOutput(serializers.Serializer):

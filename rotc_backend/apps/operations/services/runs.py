@@ -7,13 +7,14 @@ perform     the work
 finish      only as the owner: whoever lost the lease meanwhile writes nothing
 """
 
+import contextlib
 import datetime as dt
 import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from apps.operations.models import ScheduledRun
 from apps.operations.rules import ATTEMPTS, LEASE_SECONDS, Outcome
@@ -21,8 +22,8 @@ from apps.operations.rules import ATTEMPTS, LEASE_SECONDS, Outcome
 logger = logging.getLogger("rgms.schedule")
 
 _CLAIM = """
-INSERT INTO ops.scheduled_run AS r (job, slot, trigger, owner, lease_until)
-VALUES (%(job)s, %(slot)s, %(trigger)s, %(owner)s, clock_timestamp() + make_interval(secs => %(lease)s))
+INSERT INTO ops.scheduled_run AS r (job, slot, trigger, crontab, owner, lease_until)
+VALUES (%(job)s, %(slot)s, %(trigger)s, %(crontab)s, %(owner)s, clock_timestamp() + make_interval(secs => %(lease)s))
 ON CONFLICT (job, slot) DO UPDATE
 SET owner = excluded.owner, lease_until = excluded.lease_until, started_at = clock_timestamp(), attempt = r.attempt + 1
 WHERE r.finished_at IS NULL AND r.lease_until < clock_timestamp() AND r.attempt < %(attempts)s
@@ -77,8 +78,11 @@ class RunFailed(Exception):
         self.attempt = attempt
 
 
-def run_claim(*, job: str, slot: dt.datetime, trigger: ScheduledRun.Trigger) -> Claim | None:
-    """Claim a slot; None when it is done or given up. Raises SlotHeld."""
+def run_claim(*, job: str, slot: dt.datetime, crontab: str) -> Claim | None:
+    """Claim a slot; None when it is done or given up. Raises SlotHeld.
+
+    `crontab` holds the five fields of the schedule that gave the slot, and is empty when a person asked for the run.
+    """
     owner = uuid.uuid4()
     with connection.cursor() as cursor:
         cursor.execute(
@@ -86,7 +90,8 @@ def run_claim(*, job: str, slot: dt.datetime, trigger: ScheduledRun.Trigger) -> 
             {
                 "job": job,
                 "slot": slot,
-                "trigger": trigger,
+                "trigger": ScheduledRun.Trigger.SCHEDULE if crontab else ScheduledRun.Trigger.PERSON,
+                "crontab": crontab,
                 "owner": owner,
                 "lease": LEASE_SECONDS,
                 "attempts": ATTEMPTS,
@@ -132,7 +137,7 @@ def slot_run(
     *,
     job: str,
     slot: dt.datetime,
-    trigger: ScheduledRun.Trigger,
+    crontab: str,
     perform: Callable[[dt.datetime], Outcome],
     together: bool,
 ) -> Outcome | None:
@@ -141,7 +146,7 @@ def slot_run(
     `together` commits the work and its record in one transaction, which work needs that cannot be repeated; without it
     `perform` owns its transactions. Raises SlotHeld, RunFailed; LeaseLost after the work was rolled back.
     """
-    claim = run_claim(job=job, slot=slot, trigger=trigger)
+    claim = run_claim(job=job, slot=slot, crontab=crontab)
     if claim is None:
         return None
     try:
@@ -156,7 +161,8 @@ def slot_run(
         raise
     except Exception as error:
         logger.exception("%s of %s failed in attempt %s", job, slot, claim.attempt)
-        run_release(claim=claim, detail=f"{type(error).__name__} in attempt {claim.attempt}.")
+        with contextlib.suppress(DatabaseError, InterfaceError):  # then the lease's end gives the slot back
+            run_release(claim=claim, detail=f"{type(error).__name__} in attempt {claim.attempt}.")
         raise RunFailed(attempt=claim.attempt) from error
     logger.log(
         logging.INFO if outcome.succeeded else logging.ERROR,

@@ -172,27 +172,49 @@ class TestIntegrity:
         EventHead.objects.update(position=7)
         assert self.findings(admin) == []
 
-    def run_at(self, slot: dt.datetime, trigger: ScheduledRun.Trigger) -> None:
-        ScheduledRun.objects.create(
-            job="daily-reports", slot=slot, trigger=trigger, owner=uuid.uuid4(), lease_until=now()
+    def run_at(self, slot: dt.datetime, *, crontab: str = "0 6 * * *", **fields: object) -> ScheduledRun:
+        ended = {"finished_at": now(), "outcome": "succeeded"}
+        return ScheduledRun.objects.create(
+            job="daily-reports",
+            slot=slot,
+            trigger=ScheduledRun.Trigger.SCHEDULE if crontab else ScheduledRun.Trigger.PERSON,
+            crontab=crontab,
+            owner=uuid.uuid4(),
+            lease_until=now(),
+            **{**ended, **fields},
         )
 
-    def test_a_slot_that_the_schedule_does_not_hold_is_found(self, admin):
-        table_install(table=SCHEDULE, app=app)
-        tomorrow = (now() + dt.timedelta(days=1)).replace(hour=6, minute=0, second=0, microsecond=0)
-        self.run_at(tomorrow, ScheduledRun.Trigger.SCHEDULE)
+    def test_a_slot_that_its_schedule_does_not_hold_is_found(self, admin):
+        yesterday = (now() - dt.timedelta(days=1)).replace(hour=6, minute=0, second=0, microsecond=0)
+        self.run_at(yesterday)
         assert self.findings(admin) == []
-        self.run_at(tomorrow + dt.timedelta(minutes=3), ScheduledRun.Trigger.SCHEDULE)
+        self.run_at(yesterday + dt.timedelta(minutes=3))
         assert "daily-reports" in self.one(admin, "slots_once")["detail"]
 
-    def test_a_run_that_a_person_asked_for_may_be_at_any_time(self, admin):
+    def test_a_slot_of_an_earlier_schedule_is_measured_by_that_one(self, admin):
         table_install(table=SCHEDULE, app=app)
-        self.run_at(now() + dt.timedelta(minutes=3), ScheduledRun.Trigger.PERSON)
+        self.run_at(dt.datetime(2026, 3, 2, 5, 30, tzinfo=dt.UTC), crontab="30 5 * * 1")
+        assert self.findings(admin) == []
+
+    def test_a_run_that_a_person_asked_for_may_be_at_any_time(self, admin):
+        self.run_at(now() - dt.timedelta(minutes=3), crontab="")
+        assert self.findings(admin) == []
+
+    def test_a_run_that_nobody_will_take_up_again_is_found(self, admin):
+        slot = dt.datetime(2026, 3, 2, 6, 0, tzinfo=dt.UTC)
+        unfinished = {"finished_at": None, "outcome": None}
+        run = self.run_at(slot, **unfinished)
+        assert self.findings(admin) == []
+        ScheduledRun.objects.update(lease_until=now() - dt.timedelta(minutes=16))
+        found = self.one(admin, "slots_ended")
+        assert found["id"] == str(run.pk)
+        with connection.cursor() as cursor:
+            cursor.execute(found["remedy"].partition("then: ")[2])
         assert self.findings(admin) == []
 
     def test_a_migration_that_is_missing_is_found(self, admin):
         with connection.cursor() as cursor:
-            cursor.execute("DELETE FROM django_migrations WHERE app = 'operations'")
+            cursor.execute("DELETE FROM django_migrations WHERE app = 'operations' AND name = '0001_initial'")
         assert self.one(admin, "migrations_applied")["id"] == "operations.0001_initial"
 
 

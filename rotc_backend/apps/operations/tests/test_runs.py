@@ -11,14 +11,14 @@ from apps.operations.models import Probe, ScheduledRun
 from apps.operations.services import runs
 
 SLOT = dt.datetime(2026, 3, 2, 2, 0, tzinfo=dt.UTC)
-BY_SCHEDULE = ScheduledRun.Trigger.SCHEDULE
+CRONTAB = "0 2 * * *"
 DONE = rules.Outcome(succeeded=True, counts={"sessions": 3})
 
 pytestmark = pytest.mark.usefixtures("no_runs")
 
 
 def claim(slot: dt.datetime = SLOT) -> runs.Claim | None:
-    return runs.run_claim(job="cleanup", slot=slot, trigger=BY_SCHEDULE)
+    return runs.run_claim(job="cleanup", slot=slot, crontab=CRONTAB)
 
 
 def claimed(slot: dt.datetime = SLOT) -> runs.Claim:
@@ -83,10 +83,19 @@ def test_work_that_breaks_off_frees_its_slot_at_once_and_says_why():
         raise ConnectionResetError("secret-host:5432")
 
     with pytest.raises(runs.RunFailed) as failed:
-        runs.slot_run(job="cleanup", slot=SLOT, trigger=BY_SCHEDULE, perform=broken, together=False)
+        runs.slot_run(job="cleanup", slot=SLOT, crontab=CRONTAB, perform=broken, together=False)
     assert failed.value.attempt == 1
     assert the_run().detail == "ConnectionResetError in attempt 1."
     assert claimed().attempt == 2
+
+
+def test_a_run_remembers_the_schedule_that_gave_its_slot_or_that_a_person_asked_for_it():
+    claimed()
+    runs.run_claim(job="cleanup", slot=SLOT + dt.timedelta(seconds=7), crontab="")
+    assert list(ScheduledRun.objects.order_by("slot").values_list("trigger", "crontab")) == [
+        ("schedule", CRONTAB),
+        ("person", ""),
+    ]
 
 
 def test_work_that_is_done_together_with_its_record_is_undone_when_the_lease_was_lost():
@@ -96,7 +105,7 @@ def test_work_that_is_done_together_with_its_record_is_undone_when_the_lease_was
         return DONE
 
     with pytest.raises(runs.LeaseLost):
-        runs.slot_run(job="cleanup", slot=SLOT, trigger=BY_SCHEDULE, perform=slow, together=True)
+        runs.slot_run(job="cleanup", slot=SLOT, crontab=CRONTAB, perform=slow, together=True)
     assert not Probe.objects.exists()
     assert the_run().finished_at is None
 
@@ -109,7 +118,7 @@ def test_a_slot_that_was_done_is_not_performed_again():
         return DONE
 
     for _ in range(3):
-        runs.slot_run(job="cleanup", slot=SLOT, trigger=BY_SCHEDULE, perform=perform, together=False)
+        runs.slot_run(job="cleanup", slot=SLOT, crontab=CRONTAB, perform=perform, together=False)
     assert performed == [SLOT]
 
 

@@ -1,0 +1,83 @@
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from celery.exceptions import Retry
+from django.db import OperationalError, connection
+
+from apps.operations import rules, tasks
+from apps.operations.models import ScheduledRun
+from apps.operations.services import runs
+from core import broker
+
+SLOT = "2026-03-02T02:00:00.000Z"
+SCHEDULED = {rules.SLOT_HEADER: SLOT, rules.CRONTAB_HEADER: "0 2 * * *"}
+BY_A_PERSON = {broker.PUBLISHED_AT: 1772416800.25}
+
+pytestmark = pytest.mark.usefixtures("no_runs")
+
+
+class Delivery:
+    """One message as the worker gets it; `retried` holds what a retry would send."""
+
+    def __init__(self, headers: dict[str, Any]) -> None:
+        self.request = type("Request", (), {"headers": headers})()
+        self.retried: dict[str, Any] = {}
+
+    def retry(self, **options: Any) -> Exception:
+        self.retried = options
+        return Retry()
+
+
+@contextmanager
+def database_away(*, after: int) -> Iterator[None]:
+    """PostgreSQL as a process sees it that lost it after so many statements."""
+    left = after
+
+    def lose(execute: Any, *arguments: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OperationalError("terminating connection due to administrator command")
+        return execute(*arguments)
+
+    with connection.execute_wrapper(lose):
+        yield
+
+
+def deliver(headers: dict[str, Any], perform: Any) -> dict[str, Any]:
+    delivery = Delivery(headers)
+    with pytest.raises(Retry):
+        tasks._slot(delivery, job="cleanup", perform=perform)  # type: ignore[arg-type]
+    return delivery.retried
+
+
+def broken(slot: dt.datetime) -> rules.Outcome:
+    raise ConnectionResetError
+
+
+@pytest.mark.parametrize("statements", [0, 1])
+def test_a_slot_is_tried_again_when_the_database_goes_away(statements: int) -> None:
+    # 0: while the slot is claimed.  1: during the work, so that the slot cannot be given back either.
+    with database_away(after=statements):
+        retried = deliver(SCHEDULED, broken)
+    assert retried["headers"] == SCHEDULED
+    assert 15 <= retried["countdown"] <= 30
+
+
+def test_a_run_that_a_person_asked_for_keeps_its_slot_over_its_retries_and_is_given_up() -> None:
+    headers: dict[str, Any] = BY_A_PERSON
+    for _ in range(rules.ATTEMPTS):
+        headers = deliver(headers, broken)["headers"]
+    tasks._slot(Delivery(headers), job="cleanup", perform=broken)  # type: ignore[arg-type]
+    run = ScheduledRun.objects.get()
+    assert (run.attempt, run.outcome, run.trigger) == (rules.ATTEMPTS, "failed", "person")
+
+
+def test_a_message_that_is_delivered_again_after_its_worker_died_is_the_same_slot() -> None:
+    claim = runs.run_claim(job="cleanup", slot=tasks._slot_of(BY_A_PERSON), crontab="")
+    assert claim is not None
+    assert deliver(BY_A_PERSON, broken)["countdown"] == pytest.approx(rules.LEASE_SECONDS, abs=3)
+    assert ScheduledRun.objects.count() == 1
