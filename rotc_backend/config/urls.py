@@ -5,6 +5,8 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from django_celery_beat.models import ClockedSchedule, SolarSchedule
 
+from apps.accounts.admin import OwnPasswordView
+from apps.accounts.urls import page_urlpatterns
 from apps.operations.urls import health_urlpatterns
 from config.documents import OpenApiDocument, OpenApiPage
 
@@ -30,8 +32,10 @@ urlpatterns = [
     path("api/v1/", include("apps.training.urls")),
     path("api/v1/", include("apps.grading.urls")),
     path("api/v1/operations/", include("apps.operations.urls")),
+    path("admin/password_change/", OwnPasswordView.as_view()),
     path("admin/", admin.site.urls),
     # For people: the bare address shows what there is, and browsers ask for the icon by themselves.
+    path("", include(page_urlpatterns)),
     path("", RedirectView.as_view(pattern_name="docs")),
     path("favicon.ico", Favicon.as_view()),
 ]

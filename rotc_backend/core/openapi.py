@@ -79,7 +79,8 @@ def document_problems(result: dict[str, Any], generator: Any, request: Any, publ
     for path, operations in result["paths"].items():
         for method, operation in operations.items():
             if method in _METHODS:
-                for status in _statuses(path, operation):
+                declared = [status for status in operation.get("responses", {}) if status >= "400"]
+                for status in {*_statuses(path, operation), *declared}:
                     _document(operation, status)
     return result
 
@@ -106,5 +107,5 @@ def _statuses(path: str, operation: dict[str, Any]) -> list[str]:
 
 
 def _document(operation: dict[str, Any], status: str) -> None:
-    response = operation.setdefault("responses", {}).setdefault(status, {"description": _MEANING[status]})
+    response = operation.setdefault("responses", {}).setdefault(status, {"description": _MEANING.get(status, "")})
     response.setdefault("content", {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}})

@@ -135,7 +135,7 @@ def rotation(deployment: Deployment) -> None:
     )
     answer.expect(new.refresh != old.refresh, expected="another refresh token", came="the same one")
     deployment.web.get(PROTECTED, token=new.access).expect_status(200)
-    deployment.web.post(f"{API}/auth/refresh", json={"refresh": old.refresh}).expect_problem(401, "token_revoked")
+    deployment.web.post(f"{API}/auth/refresh", json={"refresh": old.refresh}).expect_problem(401, "token_used")
 
 
 @check(

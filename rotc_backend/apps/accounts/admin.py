@@ -1,13 +1,42 @@
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
-from django.db import transaction
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views import View
 
-from apps.accounts import services
-from apps.accounts.models import AuditEntry, Session, User
+from apps.accounts import authentication, services
+from apps.accounts.models import Attempts, AuditEntry, Invitation, PasswordReset, Role, Session, Status, User
 from core.admin import ReadOnlyAdmin
+from core.errors import Conflict, NotAuthenticated
+
+
+class AdminSiteBackend(ModelBackend):
+    """Who signs in to the admin site: by the same passwords, counts and locks as at the API's sign-in.
+
+    Raises TooManyRequests, which LockoutMiddleware answers.
+    """
+
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
+    ) -> User | None:
+        if not username or password is None:
+            return None
+        address = authentication.client_address(request) if request is not None else None
+        try:
+            user = services.credentials_verify(username=username, password=password, address=address)
+        except NotAuthenticated:
+            return None
+        return user if self.user_can_authenticate(user) else None
 
 
 class NewUserForm(AdminUserCreationForm):
@@ -16,8 +45,32 @@ class NewUserForm(AdminUserCreationForm):
 
 
 class ChangedUserForm(UserChangeForm):
+    actor_id: int | None = None  # who is signed in; set for each form that is shown
+
     class Meta(UserChangeForm.Meta):
         model = User
+
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean() or {}
+        closes = cleaned.get("role") != Role.ADMIN or cleaned.get("status") != Status.APPROVED
+        if self.instance.pk is not None and closes and {"role", "status"} & set(self.changed_data):
+            try:
+                services.user_may_close(actor_id=self.actor_id, user_id=self.instance.pk)
+            except Conflict as error:
+                raise ValidationError(error.detail, code=error.code) from error
+        return cleaned
+
+
+class OwnPasswordView(View):
+    """Where the site's *Change password* leads: to the account's own page, which ends sessions and is audited.
+
+    Django's page would save the new password and leave every token of the old one alive.
+    """
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        if not admin.site.has_permission(request):
+            return redirect_to_login(request.get_full_path(), reverse("admin:login"))
+        return redirect("admin:auth_user_password_change", request.user.pk)
 
 
 @admin.register(User)
@@ -38,11 +91,27 @@ class RgmsUserAdmin(UserAdmin):
     )
     add_fieldsets = ((None, {"fields": ("username", "usable_password", "password1", "password2", "role", "status")}),)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        rows: QuerySet[User] = super().get_queryset(request)
+        if request.method == "POST" and connection.in_atomic_block:
+            # The form writes every column: without the lock, what the API changes meanwhile would be undone.
+            rows = rows.select_for_update(of=("self",), no_key=True)
+        return rows
+
+    def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
+        form: Any = super().get_form(request, obj, change=change, **kwargs)
+        form.actor_id = request.user.pk  # the class is made anew for each request
+        return form
+
     def save_model(self, request: HttpRequest, obj: User, form: ModelForm, change: bool) -> None:
         with transaction.atomic():
             super().save_model(request, obj, form, change)
             services.user_changed_by_admin(
-                actor_id=request.user.pk, user=obj, created=not change, fields=form.changed_data
+                actor_id=request.user.pk,
+                user=obj,
+                created=not change,
+                fields=form.changed_data,
+                before=form.initial,
             )
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002 - Django's name
@@ -73,3 +142,27 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_filter = ("action",)
     search_fields = ("target", "request_id", "actor__username")
     date_hierarchy = "at"
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnlyAdmin):
+    list_display = ("id", "user", "purpose", "created_at", "created_by", "expires_at", "used_at", "replaced_at")
+    list_select_related = ("user", "created_by")
+    list_filter = ("purpose", ("used_at", admin.EmptyFieldListFilter))
+    search_fields = ("user__username",)
+    exclude = ("token_digest",)
+
+
+@admin.register(PasswordReset)
+class PasswordResetAdmin(ReadOnlyAdmin):
+    list_display = ("id", "user", "requested_at", "state", "detail", "attempts")
+    list_select_related = ("user",)
+    list_filter = ("state",)
+    search_fields = ("user__username",)
+
+
+@admin.register(Attempts)
+class AttemptsAdmin(ReadOnlyAdmin):
+    list_display = ("kind", "key", "last_at", "locked_until")
+    list_filter = ("kind", ("locked_until", admin.EmptyFieldListFilter))
+    search_fields = ("key",)

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 from django.conf import settings
-from django.contrib.auth.hashers import Argon2PasswordHasher
+from django.contrib.auth.hashers import Argon2PasswordHasher, BCryptPasswordHasher
+from django.http import HttpRequest
+from django.utils.crypto import constant_time_compare
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework_simplejwt.exceptions import TokenBackendError
 from rest_framework_simplejwt.state import token_backend
 
-from apps.accounts import selectors
+from apps.accounts import rules, selectors
 from apps.accounts.models import Session
 from apps.accounts.rules import ADMIN, CADET, TRAINING_STAFF, Principal
 from core.clock import now
@@ -54,6 +55,46 @@ class LeanArgon2PasswordHasher(Argon2PasswordHasher):
             return super().verify(password, encoded)
 
 
+class LegacyBcryptPasswordHasher(BCryptPasswordHasher):
+    """The hashes of the system that this one replaces, stored as `bcrypt$` and the hash (`bcrypt$$2b$10$…`).
+
+    Only ever verified: the sign-in that succeeds replaces the hash by the preferred one. That system cut passwords
+    after 72 bytes, as bcrypt then did without a word; today's library refuses them instead. One hash at a time in a
+    process, like the other hasher's.
+    """
+
+    def encode(self, password: str, salt: str) -> str:
+        raise NotImplementedError("No new password is hashed by bcrypt.")
+
+    def verify(self, password: str, encoded: str) -> bool:
+        plain = rules.legacy_hash_of(encoded)
+        if plain is None:  # cut off in the import, or of a cost that would hold this process for minutes
+            return False
+        bcrypt = self._load_library()  # type: ignore[attr-defined]  # of every hasher with a library
+        with LeanArgon2PasswordHasher._one_at_a_time:
+            try:
+                found: bytes = bcrypt.hashpw(password.encode()[: rules.LEGACY_PASSWORD_BYTES], plain.encode())
+            except ValueError:  # a NUL byte, which no password of that system could hold
+                return False
+        # Its `$2y$` and `$2a$` are written back as they came.
+        return constant_time_compare(found.decode(), plain)
+
+    def must_update(self, encoded: str) -> bool:
+        return True
+
+    def harden_runtime(self, password: str, encoded: str) -> None:
+        """Nothing: `services.password_matches` evens the costs out."""
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """The address that guesses are counted by, or None when no client can be told apart behind the proxies."""
+    return rules.client_address(
+        connection=request.META.get("REMOTE_ADDR", ""),
+        forwarded_for=request.META.get("HTTP_X_FORWARDED_FOR", ""),
+        proxies=settings.TRUSTED_PROXY_COUNT,
+    )
+
+
 def refused(code: str) -> NotAuthenticated:
     """The error for a token that is not accepted, with what its holder can do about it."""
     return NotAuthenticated(_DETAILS[code], code=code)
@@ -91,15 +132,22 @@ def claims_of(token: str, *, kind: str) -> dict[str, Any]:
     if not token:
         raise refused("token_missing")
     try:
-        claims: dict[str, Any] = token_backend.decode(token)  # type: ignore[arg-type]  # its hint says Token, it takes text
-    except TokenBackendError as error:
-        raise refused(_code_of(error.__cause__)) from None
+        # Not by simplejwt's own decode, which refuses a token whose `iat` lies ahead: where the clocks of two services
+        # differ by a second, that would call a fresh token malformed.
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            settings.TOKEN_KEY,
+            algorithms=[token_backend.algorithm],
+            options={"verify_iat": False},
+        )
+    except (jwt.InvalidTokenError, UnicodeError) as error:
+        raise refused(_code_of(error)) from None
     if claims.get("token_type") != kind:
         raise refused("token_wrong_type" if claims.get("token_type") in {ACCESS, REFRESH} else "token_malformed")
     return claims
 
 
-def _code_of(cause: BaseException | None) -> str:
+def _code_of(cause: Exception) -> str:
     if isinstance(cause, jwt.ExpiredSignatureError):
         return "token_expired"
     if isinstance(cause, jwt.InvalidSignatureError | jwt.InvalidAlgorithmError):
@@ -182,3 +230,13 @@ class StaffOnly(BasePermission):
     def has_permission(self, request: Request, view: "APIView") -> bool:
         caller = _caller(request)
         return caller is not None and caller.is_staff_member
+
+
+class CadetOnly(BasePermission):
+    """Cadets, for what only they have: an own standing, an own history, an own excuse letter."""
+
+    roles = (CADET,)
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        caller = _caller(request)
+        return caller is not None and caller.role == CADET

@@ -3,10 +3,12 @@ from typing import ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower, Now
 
 from apps.accounts import rules
+from core.models import VersionedModel
 
 
 class Role(models.TextChoices):
@@ -34,7 +36,7 @@ class UserManager(BaseUserManager["User"]):
         return self.named(username or "").get()
 
 
-class User(AbstractBaseUser):
+class User(VersionedModel, AbstractBaseUser):
     """Everybody who can sign in: one table, one role each. What a role may do stands in the services."""
 
     username = models.CharField(max_length=150, unique=True, validators=[UnicodeUsernameValidator()])
@@ -44,7 +46,8 @@ class User(AbstractBaseUser):
     role = models.CharField(max_length=20, choices=Role, default=Role.CADET)
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     archived_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    # With a default in the database: the previous release goes on writing for a while after the migration.
+    version = models.PositiveIntegerField(default=1, db_default=1, editable=False)
     # Counts the changes after which older tokens are refused: role, password, archive.
     token_version = models.PositiveIntegerField(default=1, editable=False)
 
@@ -60,7 +63,10 @@ class User(AbstractBaseUser):
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="user_role_known"),
             models.CheckConstraint(condition=models.Q(status__in=Status.values), name="user_status_known"),
         ]
-        indexes = [models.Index(fields=["role", "status"])]
+        indexes = [
+            models.Index(fields=["role", "status"]),
+            models.Index(Lower("email"), name="user_email_in_any_case"),
+        ]
 
     def __str__(self) -> str:
         return self.username
@@ -147,7 +153,96 @@ class AuditEntry(models.Model):
 
     class Meta:
         verbose_name_plural = "audit entries"
-        indexes = [models.Index(fields=["target", "-at"]), models.Index(fields=["actor", "-at"])]
+        # Each filter of the trail has its index, in the order of the list: a page reads what it shows.
+        indexes = [
+            models.Index(fields=["target", "-at"]),
+            models.Index(fields=["actor", "-at"]),
+            models.Index(fields=["action", "-at"], name="audit_entry_by_action"),
+            models.Index(fields=["request_id"], name="audit_entry_by_request"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.target}"
+
+
+class Attempts(models.Model):
+    """Recent attempts that are counted against one key, and until when the key is refused.
+
+    In PostgreSQL and not in Redis: a lock must hold when the cache is away, and be exact under parallel guesses.
+    An account's key is the digest of its name, since people type passwords into the field of the name.
+    """
+
+    class Kind(models.TextChoices):
+        ACCOUNT = rules.ACCOUNT, "Wrong passwords of an account"
+        ADDRESS = rules.ADDRESS, "Wrong passwords from an address"
+        REGISTRATION = rules.REGISTRATION, "Registrations from an address"
+        PASSWORD_RESET = rules.PASSWORD_RESET, "Requests for a new password from an address"
+
+    kind = models.CharField(max_length=20, choices=Kind)
+    key = models.CharField(max_length=64)
+    at = ArrayField(models.DateTimeField())
+    last_at = models.DateTimeField(db_index=True)
+    locked_until = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "attempts"
+        constraints = [models.UniqueConstraint(fields=["kind", "key"], name="attempts_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"
+
+
+class Invitation(models.Model):
+    """A link that sets a password, once. Of its token only the SHA-256 is kept, so nobody reads it out of here."""
+
+    class Purpose(models.TextChoices):
+        FIRST_PASSWORD = "first_password", "First password"
+        RESET = "reset", "Forgotten password"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="invitations")
+    purpose = models.CharField(max_length=16, choices=Purpose)
+    token_digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField(db_index=True)
+    used_at = models.DateTimeField(null=True)
+    replaced_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user"],
+                condition=models.Q(used_at__isnull=True, replaced_at__isnull=True),
+                name="invitation_one_open_for_each_user",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} of {self.user_id}"
+
+
+class PasswordReset(models.Model):
+    """A request for a new password by e-mail, and truthfully what became of it.
+
+    Requests that fit no account are rows as well (`user` null): the answer takes as long for them.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        SENDING = "sending", "Being sent"
+        SENT = "sent", "Accepted by the mail server"
+        FAILED = "failed", "Not sent"
+        UNKNOWN = "unknown", "Perhaps sent: the worker or the connection ended in between"
+        IGNORED = "ignored", "Not to be sent"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="+")
+    page = models.CharField(max_length=500)
+    requested_at = models.DateTimeField(db_default=Now(), db_index=True)
+    state = models.CharField(max_length=8, choices=State, default=State.WAITING)
+    detail = models.CharField(max_length=300, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    claimed_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.state}"

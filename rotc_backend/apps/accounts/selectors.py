@@ -5,10 +5,13 @@ import mmap
 import os
 import threading
 import time
+from dataclasses import dataclass
 
 from django.db import DatabaseError, InterfaceError
+from django.db.models import F, Q, QuerySet, Value
+from django.db.models.functions import Lower
 
-from apps.accounts.models import AuditEntry, Revocation, Session, TokenGeneration, User
+from apps.accounts.models import AuditEntry, Revocation, Status, TokenGeneration, User
 from apps.accounts.rules import Principal, RevocationWindow
 from core.clock import now
 from core.errors import NotFound, Unavailable
@@ -31,12 +34,106 @@ def user_by_username(username: str) -> User | None:
     return User.objects.named(username).first()
 
 
-def activity_between(*, start: dt.datetime, end: dt.datetime) -> dict[str, int]:
-    """Counts of sign-ins and of audited writes in [start, end)."""
-    return {
-        "sign_ins": Session.objects.filter(created_at__gte=start, created_at__lt=end).count(),
-        "audit_entries": AuditEntry.objects.filter(at__gte=start, at__lt=end).count(),
-    }
+def user_by_id(user_id: int) -> User:
+    """Raises NotFound."""
+    user = User.objects.filter(pk=user_id).first()
+    if user is None:
+        raise NotFound("There is no account with this id.")
+    return user
+
+
+# What a list of accounts can be sorted by; the id makes each a total order.
+USER_ORDERS = {
+    "username": (Lower("username"), F("pk")),
+    "last_name": (Lower("last_name"), Lower("first_name"), F("pk")),
+    "created_at": (F("created_at"), F("pk")),
+    "last_login": (F("last_login"), F("pk")),
+}
+
+
+def users(
+    *,
+    role: str | None = None,
+    status: str | None = None,
+    archived: bool | None = None,
+    search: str = "",
+    sort: str = "username",
+) -> QuerySet[User]:
+    """Accounts; `archived` None means both kinds, and every word of `search` stands in a name or the e-mail address.
+
+    `sort` is a key of USER_ORDERS, with a minus before it for the reverse.
+    """
+    rows = User.objects.all()
+    if role is not None:
+        rows = rows.filter(role=role)
+    if status is not None:
+        rows = rows.filter(status=status)
+    if archived is not None:
+        rows = rows.filter(archived_at__isnull=not archived)
+    for word in search.split():
+        rows = rows.filter(
+            Q(username__icontains=word)
+            | Q(first_name__icontains=word)
+            | Q(last_name__icontains=word)
+            | Q(email__icontains=word)
+        )
+    columns = USER_ORDERS[sort.removeprefix("-")]
+    if sort.startswith("-"):
+        return rows.order_by(*(column.desc(nulls_last=True) for column in columns))
+    return rows.order_by(*(column.asc(nulls_last=True) for column in columns))
+
+
+LARGEST_RESETS = 5
+
+
+def users_to_reset(identifier: str) -> list[User]:
+    """The open accounts that a link for a new password can be e-mailed to: of this username or e-mail address."""
+    name = User.normalize_username(identifier)
+    rows = (
+        User.objects.alias(lowered_name=Lower("username"), lowered_email=Lower("email"))
+        .filter(Q(lowered_name=Lower(Value(name))) | Q(lowered_email=Lower(Value(identifier))))
+        .filter(status=Status.APPROVED, archived_at=None)
+        .exclude(email="")
+    )
+    return list(rows.order_by("pk")[:LARGEST_RESETS])
+
+
+COUNTED_ENTRIES = 10_000
+
+
+def audit_entries(
+    *,
+    actor: str | None = None,
+    action: str | None = None,
+    target: str | None = None,
+    request_id: str | None = None,
+    since: dt.datetime | None = None,
+    until: dt.datetime | None = None,
+) -> QuerySet[AuditEntry]:
+    """Entries in [since, until), newest first. `actor` is a username, in any letter case, or `system` for nobody."""
+    rows = AuditEntry.objects.select_related("actor").order_by("-at", "-pk")
+    if actor is not None:
+        account = user_by_username(actor)
+        # An account that is called system is found under its own name first.
+        if account is None and actor != "system":
+            return rows.none()
+        rows = rows.filter(actor=account)
+    if action is not None:
+        rows = rows.filter(action=action)
+    if target is not None:
+        rows = rows.filter(target=target)
+    if request_id is not None:
+        rows = rows.filter(request_id=request_id)
+    if since is not None:
+        rows = rows.filter(at__gte=since)
+    if until is not None:
+        rows = rows.filter(at__lt=until)
+    return rows
+
+
+def audit_count(rows: QuerySet[AuditEntry]) -> int:
+    """How many entries there are, COUNTED_ENTRIES at the most: the whole trail is not read to number its pages."""
+    return rows.order_by()[:COUNTED_ENTRIES].count()
 
 
 def token_generation() -> int:
@@ -60,6 +157,15 @@ def revocation_window() -> RevocationWindow:
     return RevocationWindow(sessions=frozenset(sessions), least_version=least_version, generation=token_generation())
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Held:
+    """A window, when its reading began (seconds, monotonic), and the change that it followed."""
+
+    window: RevocationWindow
+    read_at: float
+    seen: bytes
+
+
 class _Copy:
     """This process's copy of the window, read again when it is older than two seconds.
 
@@ -70,9 +176,7 @@ class _Copy:
     def __init__(self) -> None:
         self._change = mmap.mmap(-1, 8)
         self._lock = threading.Lock()
-        self._window: RevocationWindow | None = None
-        self._read_at = 0.0
-        self._seen = b""
+        self._held: _Held | None = None
         os.register_at_fork(after_in_child=self._renew_lock)
 
     def _renew_lock(self) -> None:
@@ -82,23 +186,42 @@ class _Copy:
         self._change[:8] = os.urandom(8)
 
     def window(self) -> RevocationWindow:
-        with self._lock:
+        change = self._change[:8]
+        current = self._usable(change, seconds=FRESH_SECONDS)
+        if current is not None:
+            return current
+        # Whoever holds the lock reads for all; who waits for a reader that hangs makes do with what is there.
+        if not self._lock.acquire(timeout=FRESH_SECONDS):
+            return self._usable_or_refused(change)
+        try:
             change = self._change[:8]
-            age = time.monotonic() - self._read_at
-            if self._window is not None and change == self._seen and age <= FRESH_SECONDS:
-                return self._window
+            current = self._usable(change, seconds=FRESH_SECONDS)
+            if current is not None:
+                return current
             started = time.monotonic()
-            try:
-                window = revocation_window()
-            except (DatabaseError, InterfaceError) as error:
-                if self._window is not None and change == self._seen and age <= USABLE_SECONDS:
-                    return self._window
-                raise Unavailable(
-                    "Whether this token is still valid cannot be read at the moment. Try again in a few seconds.",
-                    code="revocations_unreadable",
-                ) from error
-            self._window, self._read_at, self._seen = window, started, change
+            window = revocation_window()
+        except (DatabaseError, InterfaceError):
+            return self._usable_or_refused(change)
+        else:
+            self._held = _Held(window=window, read_at=started, seen=change)
             return window
+        finally:
+            self._lock.release()
+
+    def _usable(self, change: bytes, *, seconds: float) -> RevocationWindow | None:
+        held = self._held  # read once: another thread may put a newer one in its place
+        if held is None or held.seen != change or time.monotonic() - held.read_at > seconds:
+            return None
+        return held.window
+
+    def _usable_or_refused(self, change: bytes) -> RevocationWindow:
+        window = self._usable(change, seconds=USABLE_SECONDS)
+        if window is None:
+            raise Unavailable(
+                "Whether this token is still valid cannot be read at the moment. Try again in a few seconds.",
+                code="revocations_unreadable",
+            )
+        return window
 
 
 _copy = _Copy()

@@ -185,11 +185,9 @@ LOCKOUT_MINUTES = env.whole("LOCKOUT_MINUTES", default=15, least=1, most=1440)
 # From one address within LOCKOUT_MINUTES. A campus is one address on the morning when everybody registers.
 REGISTRATIONS_PER_ADDRESS = env.whole("REGISTRATIONS_PER_ADDRESS", default=300, least=1, most=10_000)
 PASSWORD_RESETS_PER_ADDRESS = env.whole("PASSWORD_RESETS_PER_ADDRESS", default=30, least=1, most=1000)
-# How many proxies write into X-Forwarded-For on the way here; 0: the header is not believed. On Render there are two,
-# Cloudflare and Render's router: the last public address in the header is Cloudflare's, shared by everybody.
-TRUSTED_PROXY_COUNT = env.whole(
-    "TRUSTED_PROXY_COUNT", default=2 if DJANGO_ENV == "production" else 0, least=0, most=5
-)
+# How many proxies of the platform write into X-Forwarded-For on the way here; 0: the header is not believed.
+# Cloudflare, which stands in front of Render's router, and hops with private addresses are looked through, not counted.
+TRUSTED_PROXY_COUNT = env.whole("TRUSTED_PROXY_COUNT", default=1 if DJANGO_ENV == "production" else 0, least=0, most=5)
 INVITATION_HOURS = 72
 PASSWORD_RESET_PAUSE_MINUTES = 5  # no second e-mail to the same account within them
 # The page that an invitation's link opens. Empty: the page of the service that was asked.
@@ -249,6 +247,16 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RoleEnum": "apps.accounts.models.Role",
         "AccountStatusEnum": "apps.accounts.models.Status",
+        "EnrollmentStatusEnum": "apps.cadets.models.EnrollmentStatus",
+        "CadetRankEnum": "apps.cadets.models.CadetRank",
+        "StaffRankEnum": "apps.cadets.models.StaffRank",
+        "AttendanceStatusEnum": "apps.training.models.AttendanceStatus",
+        "AttendanceSourceEnum": "apps.training.models.AttendanceSource",
+        "LetterStateEnum": "apps.training.models.LetterState",
+        "MeritKindEnum": "apps.grading.models.MeritKind",
+        "ExamEnum": "apps.grading.models.Exam",
+        "RoomKindEnum": "apps.messaging.models.RoomKind",
+        "AnnouncementKindEnum": "apps.messaging.models.AnnouncementKind",
         "ConnectionEnum": ["connected", "disconnected"],
         "WorkerEnum": ["running", "stopped"],
         "ProcessEnum": ["running", "stopped", "unknown"],

@@ -18,6 +18,9 @@ READERS: dict[str, Callable[[Environment], Any]] = {
     "database": lambda env: env.database("X", remedy="Copy it."),
     "redis_url": lambda env: env.redis_url("X", remedy="Copy it."),
     "dsn": lambda env: env.dsn("X"),
+    "email_url": lambda env: env.email_url("X"),
+    "mailbox": lambda env: env.mailbox("X", default="RGMS <rgms@localhost>"),
+    "web_address": lambda env: env.web_address("X", default=""),
 }
 
 
@@ -232,3 +235,79 @@ def test_whatever_a_variable_holds_the_only_error_is_a_refusal_with_a_remedy(nam
 def test_no_refusal_ever_repeats_the_value(name: str, rest: str) -> None:
     told = refusal(READERS[name], {"X": f"hunter2{rest}hunter2"})
     assert told is None or "hunter2" not in told
+
+
+# --- E-mail -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "user", "password", "starts_tls", "speaks_tls"),
+    [
+        ("smtp://localhost", "localhost", 25, "", "", False, False),
+        ("smtp://127.0.0.1:2525", "127.0.0.1", 2525, "", "", False, False),
+        ("smtp+tls://me:pass@mail.example", "mail.example", 587, "me", "pass", True, False),
+        ("smtps://me%40mail.example:p%40ss%2F%23%3A@mail.example", "mail.example", 465, "me@mail.example", "p@ss/#:",
+         False, True),
+        ("SMTPS://mail.example:4650/", "mail.example", 4650, "", "", False, True),
+    ],
+)  # fmt: skip
+def test_a_mail_server_is_read_from_its_url(
+    *, url: str, host: str, port: int, user: str, password: str, starts_tls: bool, speaks_tls: bool
+) -> None:
+    assert value(READERS["email_url"], url) == {
+        "EMAIL_HOST": host,
+        "EMAIL_PORT": port,
+        "EMAIL_HOST_USER": user,
+        "EMAIL_HOST_PASSWORD": password,
+        "EMAIL_USE_TLS": starts_tls,
+        "EMAIL_USE_SSL": speaks_tls,
+    }
+
+
+def test_no_mail_server_is_none() -> None:
+    assert Environment({}).email_url("X") is None
+    assert Environment({"X": " "}).email_url("X") is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mail.example",
+        "http://mail.example",
+        "smtp://",
+        "smtp://:25",
+        "smtp://mail.example:port",
+        "smtp://mail.example:99999",
+        "smtp+ssl://mail.example",
+        "smtp://me:s3cret#1@mail.example",
+        "smtp://me:s3cret/1@mail.example",
+        "smtp://mail.example?timeout=1",
+        "smtp://me:s3cret@mail .example",
+    ],
+)
+def test_what_is_no_mail_server_is_refused_without_being_repeated(url: str) -> None:
+    told = refusal(READERS["email_url"], {"X": url})
+    assert told is not None
+    assert "s3cret" not in told
+
+
+@pytest.mark.parametrize("text", ["rgms@rotc.example", "RGMS <rgms@rotc.example>"])
+def test_a_sender_is_an_address_with_or_without_a_name(text: str) -> None:
+    assert value(READERS["mailbox"], text) == text
+
+
+@pytest.mark.parametrize("text", ["RGMS", "@rotc.example", "rgms@", "RGMS rgms@rotc.example <", "a@b\nBcc: c@d"])
+def test_what_is_no_sender_is_refused(text: str) -> None:
+    assert refusal(READERS["mailbox"], {"X": text}) is not None
+
+
+@pytest.mark.parametrize("text", ["https://rotc.example/choose", "http://localhost:5173/invitation/"])
+def test_a_page_is_read_as_it_is(text: str) -> None:
+    assert value(READERS["web_address"], text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["rotc.example/x", "ftp://rotc.example", "https://rotc.example/?a", "https://a/#b", "https://u:p@a/"]
+)
+def test_what_is_no_page_or_would_swallow_the_token_is_refused(text: str) -> None:
+    assert refusal(READERS["web_address"], {"X": text}) is not None

@@ -4,8 +4,11 @@ from django.core.management import call_command
 from config.settings import base, testing
 
 
-def test_production_hashes_passwords_with_our_argon2_and_nothing_else() -> None:
-    assert base.PASSWORD_HASHERS == ["apps.accounts.authentication.LeanArgon2PasswordHasher"]
+def test_production_hashes_passwords_with_our_argon2_and_reads_the_former_systems() -> None:
+    assert base.PASSWORD_HASHERS == [
+        "apps.accounts.authentication.LeanArgon2PasswordHasher",
+        "apps.accounts.authentication.LegacyBcryptPasswordHasher",
+    ]
     assert testing.PASSWORD_HASHERS != base.PASSWORD_HASHERS  # tests do not pay for it unless they ask
 
 

@@ -8,6 +8,7 @@ from apps.accounts import services
 from apps.accounts.models import AuditEntry, Role, Session, Status, TokenGeneration, User
 from apps.accounts.tests import factories
 from apps.accounts.tests.factories import PASSWORD
+from core.errors import NotAuthenticated
 
 pytestmark = pytest.mark.django_db
 
@@ -81,3 +82,23 @@ def test_without_a_password_and_without_anybody_to_ask_it_says_what_to_set(monke
     monkeypatch.setattr("sys.stdin", StringIO())
     with pytest.raises(CommandError, match="Set ADMIN_PASSWORD"):
         create_admin()
+
+
+def test_the_command_opens_an_administrator_who_is_archived_and_locked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    account = factories.user("Amina", role=Role.ADMIN)
+    for _ in range(5):
+        with pytest.raises(NotAuthenticated):
+            services.session_open(username="Amina", password="not the password")
+    User.objects.filter(pk=account.pk).update(archived_at=account.created_at)
+    monkeypatch.delenv("ADMIN_PASSWORD", raising=False)
+    told = create_admin("--username", "amina")
+    assert "is restored" in told
+    assert "is unlocked" in told
+    assert services.session_open(username="Amina", password=PASSWORD)
+    assert set(AuditEntry.objects.filter(actor=None).values_list("action", flat=True)) >= {
+        "user.restore",
+        "user.unlock",
+    }
+    assert "nothing was changed" in create_admin("--username", "amina")

@@ -12,6 +12,7 @@ from apps.accounts import selectors, services
 from apps.accounts.models import Revocation
 from apps.accounts.tests.factories import Person
 from apps.accounts.tests.processes import python
+from core.errors import Unavailable
 from core.tests.servers import Door
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -87,6 +88,45 @@ def test_a_higher_version_of_one_account_refuses_its_older_tokens_only(cadet: Pe
     assert selectors.is_revoked(principal)
     assert not selectors.is_revoked(other)
     assert selectors.revocation_window().least_version == {cadet.user.pk: 3}
+
+
+def test_a_database_that_hangs_holds_no_other_request_and_is_told_after_five_seconds(cadet: Person) -> None:
+    principal = cadet.principal
+    assert not selectors.is_revoked(principal)
+    read_at = time.monotonic()
+    locked, unlock = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("LOCK accounts_revocation IN ACCESS EXCLUSIVE MODE")
+                locked.set()
+                unlock.wait(timeout=30)
+        finally:
+            connections.close_all()
+
+    def ask() -> None:
+        try:
+            selectors.is_revoked(principal)
+        finally:
+            connections.close_all()
+
+    holder, reader = threading.Thread(target=hold), threading.Thread(target=ask)
+    holder.start()
+    assert locked.wait(timeout=10)
+    try:
+        time.sleep(max(0.0, read_at + selectors.FRESH_SECONDS + 0.1 - time.monotonic()))
+        reader.start()  # hangs with the lock of the copy
+        time.sleep(0.1)
+        assert not selectors.is_revoked(principal)
+        time.sleep(max(0.0, read_at + selectors.USABLE_SECONDS + 0.1 - time.monotonic()))
+        with pytest.raises(Unavailable):
+            selectors.is_revoked(principal)
+    finally:
+        unlock.set()
+        holder.join(timeout=10)
+        reader.join(timeout=10)
+    assert not selectors.is_revoked(principal)
 
 
 _FORKING = """

@@ -12,8 +12,10 @@ from core.errors import DomainError
 
 class Command(BaseCommand):
     help = (
-        "Create an administrator, or do nothing if this one exists. The password comes from ADMIN_PASSWORD or a "
-        "prompt. With --reset-password an existing administrator gets the new password and all its sessions end."
+        "Create an administrator, or do nothing if this one exists and can sign in. The password comes from "
+        "ADMIN_PASSWORD or a prompt. It is also the rescue of an administrator who is locked out: one that is archived "
+        "is restored, one that is locked after wrong passwords is unlocked, and with --reset-password it gets the new "
+        "password and all its sessions end."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -24,15 +26,14 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         username = options["username"]
         user = selectors.user_by_username(username)
-        if user is not None and (user.role != Role.ADMIN or not user.is_active):
+        if user is not None and (user.role != Role.ADMIN or user.status != Status.APPROVED):
+            # Never been one, so there is nothing to rescue; to make somebody one takes another administrator.
             raise CommandError(
                 f"{username} exists and is not an active administrator. Choose another name, or change the account "
                 "in the admin site."
             )
-        if user is not None and not options["reset_password"]:
-            self.stdout.write(f"The administrator {user.username} exists; nothing was changed.")
-            return
-        password = os.environ.get("ADMIN_PASSWORD") or self._asked()
+        wants_password = user is None or options["reset_password"]
+        password = (os.environ.get("ADMIN_PASSWORD") or self._asked()) if wants_password else None
         try:
             if user is None:
                 services.user_create(
@@ -45,8 +46,8 @@ class Command(BaseCommand):
                 )
                 self.stdout.write(f"The administrator {username} was created.")
             else:
-                services.user_set_password(actor_id=None, user=user, password=password)
-                self.stdout.write(f"The password of {user.username} was replaced; its sessions ended.")
+                done = services.user_rescue(user=user, password=password) or ["nothing was changed."]
+                self.stdout.write(f"The administrator {user.username} exists; {' '.join(done)}")
         except DomainError as error:
             reasons = " ".join([error.detail, *(inner.detail for inner in error.errors)])
             raise CommandError(reasons) from error

@@ -1,0 +1,363 @@
+"""Files that people send: judged by their content, never by their name, and kept in the media storage.
+
+Pictures are decoded and written anew, so nothing of the sent bytes is kept: no place where it was taken, no thumbnail,
+no trailing archive. Decoding is bounded in memory, since a service has 512 MB for four workers:
+
+    one picture at a time in a process
+    baseline JPEG     decoded at 1/2, 1/4 or 1/8 of its size (libjpeg's own scaling): large photos cost little
+    everything else   decoded whole (PNG, WebP), or kept whole while it is read (progressive JPEG): fewer pixels allowed
+"""
+
+import io
+import logging
+import secrets
+import struct
+import threading
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
+from django.http import FileResponse, HttpResponseRedirect
+from django.utils.http import content_disposition_header
+
+from core.errors import ContentTooLarge, DomainError, FieldError, NotFound, Unavailable, ValidationFailed
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    Upload: TypeAlias = UploadedFile[bytes]
+else:
+    Upload = UploadedFile  # at run time Django's class takes no argument
+
+logger = logging.getLogger("rgms.uploads")
+
+MEBIBYTE = 1024 * 1024
+LARGEST_IMAGE = 10 * MEBIBYTE
+LARGEST_DOCUMENT = 20 * MEBIBYTE
+LONGEST_SIDE = 1600  # pixels of a stored photo
+LONGEST_SIDE_OF_DOCUMENT = 2400  # a photographed letter has to stay legible
+MOST_PIXELS = 80_000_000  # of a baseline JPEG, which is decoded at a fraction of its size
+MOST_PIXELS_WHOLE = 13_000_000  # of everything that has to be decoded or kept whole: 4 to 12 bytes each
+_QUALITY = 85
+
+JPEG, PNG, WEBP = "JPEG", "PNG", "WEBP"
+_DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+_MOST_ENTRIES_BYTES = 512 * 1024  # of a DOCX's directory: some thousand entries
+_MOST_UNPACKED = 100 * MEBIBYTE
+_LARGEST_RATIO = 100
+
+_lock = threading.Lock()  # one picture at a time in a process
+# What decoders raise for bytes that are not what their beginning promises.
+_UNREADABLE: Final = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError)
+_UNREADABLE_INSIDE: Final = (*_UNREADABLE, struct.error, zlib.error, zipfile.BadZipFile, NotImplementedError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A file that was checked. `kind` is "pdf", "image" or "docx"; the extension has no dot."""
+
+    kind: str
+    content_type: str
+    extension: str
+    content: bytes
+
+
+def too_large(largest_bytes: int) -> ContentTooLarge:
+    """The error for a file beyond `largest_bytes`."""
+    return ContentTooLarge(f"Send at most {largest_bytes // MEBIBYTE} MB.")
+
+
+def image_reencoded(
+    upload: Upload,
+    *,
+    field: str = "file",
+    largest_bytes: int = LARGEST_IMAGE,
+    longest_side: int = LONGEST_SIDE,
+) -> bytes:
+    """The picture as a new JPEG in sRGB, turned upright, at most `longest_side` pixels long, without any metadata.
+
+    Takes JPEG, PNG and WebP, whatever the file is called. Raises ContentTooLarge, and ValidationFailed with the error
+    `file_type`, `file_malformed` or `image_too_large` (pixels) at `field`.
+    """
+    _refuse_large(upload, largest_bytes)
+    kind = _image_kind(upload)
+    if kind is None:
+        raise _refused(field, "file_type", "Send a picture as JPEG, PNG or WebP; the name of the file does not count.")
+    with _lock:
+        try:
+            return _reencoded(upload, kind=kind, field=field, longest_side=longest_side)
+        except _UNREADABLE_INSIDE as error:
+            logger.info("A picture could not be decoded: %s", type(error).__name__)
+            raise _refused(
+                field,
+                "file_malformed",
+                "The picture is damaged or was not sent whole. Open it, save it, send it again.",
+            ) from error
+
+
+def document_checked(upload: Upload, *, field: str = "file", largest_bytes: int = LARGEST_DOCUMENT) -> Document:
+    """The upload as a PDF, a picture or a DOCX, by its content. Pictures are written anew, as JPEG.
+
+    Raises ContentTooLarge, and ValidationFailed with the error `file_type`, `file_malformed` or `image_too_large` at
+    `field`.
+    """
+    _refuse_large(upload, largest_bytes)
+    head = _head(upload)
+    if head.startswith(b"%PDF-"):
+        content = _whole(upload)
+        if b"%%EOF" not in content[-2048:]:
+            raise _refused(field, "file_malformed", "The end of the PDF is missing. Save it anew and send it again.")
+        return Document(kind="pdf", content_type="application/pdf", extension="pdf", content=content)
+    if head.startswith(b"PK\x03\x04"):
+        content = _whole(upload)
+        _refuse_no_docx(content, field)
+        return Document(kind="docx", content_type=_DOCX, extension="docx", content=content)
+    if _image_kind(upload) is None:
+        raise _refused(field, "file_type", "Send a PDF, a picture (JPEG, PNG, WebP) or a DOCX without macros.")
+    content = image_reencoded(upload, field=field, largest_bytes=largest_bytes, longest_side=LONGEST_SIDE_OF_DOCUMENT)
+    return Document(kind="image", content_type="image/jpeg", extension="jpg", content=content)
+
+
+# --- The media storage ------------------------------------------------------------------------------------------------
+
+
+def file_store(*, folder: str, extension: str, content: bytes) -> str:
+    """Keep `content` under a name that nobody can guess, and return the name.
+
+    Call it before the transaction, which must not wait for another service; discard the file if the transaction fails.
+    Raises Unavailable (`storage_unavailable`).
+    """
+    try:
+        return default_storage.save(f"{folder}/{secrets.token_hex(16)}.{extension}", ContentFile(content))
+    except OSError as error:
+        raise Unavailable(
+            "The file could not be stored. Try again in a minute; nothing was saved.", code="storage_unavailable"
+        ) from error
+
+
+def file_discard(name: str) -> None:
+    """Delete a stored file. A failure is logged: a file that nothing refers to harms less than a lost write."""
+    if not name:
+        return
+    try:
+        default_storage.delete(name)
+    except (DomainError, OSError) as error:
+        logger.warning("A file could not be deleted and stays in the storage: %s (%s)", name, type(error).__name__)
+
+
+def file_discard_on_commit(name: str) -> None:
+    """Delete a stored file after the present transaction has committed; it stays if that is rolled back."""
+    transaction.on_commit(lambda: file_discard(name), robust=True)
+
+
+def file_answer(
+    *, name: str, content_type: str, download_name: str | None = None
+) -> FileResponse | HttpResponseRedirect:
+    """The answer that gives a stored file: the content itself, or 302 to a signed link where another service has it.
+
+    With `download_name` browsers save it under that name, else they show it. Raises NotFound (`file_missing`).
+    """
+    answer: FileResponse | HttpResponseRedirect
+    try:
+        default_storage.path(name)
+    except NotImplementedError:  # Django's way to say that the files are not on this disk
+        answer = HttpResponseRedirect(default_storage.url(name))
+    else:
+        try:
+            answer = FileResponse(default_storage.open(name), content_type=content_type)
+        except OSError as error:
+            raise NotFound("The file is no longer in the storage. Send it again.", code="file_missing") from error
+        disposition = content_disposition_header(download_name is not None, download_name or "")
+        answer["Content-Disposition"] = disposition or "inline"
+        # The content is a stranger's: a browser neither guesses another type for it nor runs anything in it.
+        answer["X-Content-Type-Options"] = "nosniff"
+        answer["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+# --- Judging ----------------------------------------------------------------------------------------------------------
+
+
+def _refused(field: str, code: str, detail: str) -> ValidationFailed:
+    return ValidationFailed(detail, errors=[FieldError(field=field, code=code, detail=detail)])
+
+
+def _refuse_large(upload: Upload, largest_bytes: int) -> None:
+    if (upload.size or 0) > largest_bytes:
+        raise too_large(largest_bytes)
+
+
+def _head(upload: Upload) -> bytes:
+    upload.seek(0)
+    head: bytes = upload.read(16)
+    return head
+
+
+def _whole(upload: Upload) -> bytes:
+    upload.seek(0)
+    content: bytes = upload.read()
+    return content
+
+
+def _image_kind(upload: Upload) -> str | None:
+    head = _head(upload)
+    if head.startswith(b"\xff\xd8\xff"):
+        return JPEG
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PNG
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return WEBP
+    return None
+
+
+def _reencoded(upload: Upload, *, kind: str, field: str, longest_side: int) -> bytes:
+    """
+    1  open: reads the header only      2  refuse too many pixels      3  decode, at a fraction where possible
+    4  one colour a pixel, no alpha     5  shrink                      6  sRGB, upright      7  write anew
+    """
+    from PIL import Image
+
+    if kind == WEBP:
+        from PIL import WebPImagePlugin  # noqa: F401 - otherwise Pillow would load its forty other formats to find it
+
+    scaled = kind == JPEG and _is_scaled_while_decoded(upload)
+    most = MOST_PIXELS if scaled else MOST_PIXELS_WHOLE
+    refusal = _refused(field, "image_too_large", f"Send a picture of at most {most // 1_000_000} megapixels.")
+    upload.seek(0)
+    try:
+        opened = Image.open(upload, formats=[kind])
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise refusal from error
+    with opened as image:
+        width, height = image.size
+        if width * height > most:
+            raise refusal
+        profile, orientation = image.info.get("icc_profile"), _orientation(image)
+        if scaled:
+            share = min(1.0, longest_side / max(width, height))
+            image.draft(None, (max(1, round(width * share)), max(1, round(height * share))))
+        image.load()
+        flat = _flat(image)
+    flat.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
+    upright = _upright(_in_srgb(flat, profile), orientation)
+    upright.info.clear()  # Pillow would write some of it into the new file, a comment for example
+    written = io.BytesIO()
+    upright.save(written, "JPEG", quality=_QUALITY)
+    return written.getvalue()
+
+
+def _is_scaled_while_decoded(file: Upload) -> bool:
+    """Whether libjpeg decodes this JPEG line by line: baseline, with all its colours in one scan.
+
+    Otherwise it keeps the coefficients of the whole picture, however small the result is to be. Read from the
+    markers before the first scan (ITU T.81, B.1).
+    """
+    colours = 0
+    file.seek(2)
+    for _ in range(1000):
+        marker, kind, length = struct.unpack(">BBH", file.read(4))
+        if marker != 0xFF:
+            break
+        body = file.read(length - 2)
+        if kind in {0xC0, 0xC1}:  # SOF0, SOF1: sequential
+            colours = body[5]
+        elif 0xC2 <= kind <= 0xCF and kind not in {0xC4, 0xC8, 0xCC}:  # every other frame
+            return False
+        elif kind == 0xDA:  # SOS
+            return bool(0 < colours == body[0])
+    return False
+
+
+def _orientation(image: "Image.Image") -> int:
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except _UNREADABLE_INSIDE:  # damaged metadata of a sound picture
+        return 1
+
+
+def _flat(image: "Image.Image") -> "Image.Image":
+    """Without transparency (white stands behind) and palette; in a mode that shrinks well."""
+    from PIL import Image
+
+    if image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info:
+        # RGB with one transparent colour becomes RGBA as well.
+        seen = image.convert("RGBA")
+        behind = Image.new("RGB", seen.size, (255, 255, 255))
+        behind.paste(seen, mask=seen)
+        return behind
+    if image.mode in {"RGB", "L", "CMYK"}:
+        return image
+    if image.mode.startswith("I"):  # 16 bits a pixel
+        return image.convert("I").point(lambda value: value / 256).convert("L")
+    return image.convert("RGB")
+
+
+def _in_srgb(image: "Image.Image", profile: bytes | None) -> "Image.Image":
+    from PIL import ImageCms
+
+    if profile:
+        try:
+            converted = ImageCms.profileToProfile(
+                image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
+        except (ImageCms.PyCMSError, *_UNREADABLE):  # a profile of another kind of picture, or a damaged one
+            converted = None
+        if converted is not None:
+            return converted
+    return image.convert("RGB")
+
+
+def _upright(image: "Image.Image", orientation: int) -> "Image.Image":
+    from PIL.Image import Transpose
+
+    turn = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _refuse_no_docx(content: bytes, field: str) -> None:
+    not_docx = _refused(field, "file_type", "This archive is no DOCX. Send a PDF, a picture or a DOCX.")
+    damaged = _refused(field, "file_malformed", "The DOCX is damaged or packed oddly. Save it anew, or send a PDF.")
+    # The directory's size first: zipfile would build an object for each of its entries.
+    place = content.rfind(b"PK\x05\x06", -65_557)
+    if place < 0 or len(content) - place < 22 or content[place - 20 : place - 16] == b"PK\x06\x07":
+        raise damaged
+    if int.from_bytes(content[place + 12 : place + 16], "little") > _MOST_ENTRIES_BYTES:
+        raise damaged
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = {entry.filename.lower(): entry for entry in archive.infolist()}
+            types = entries.get("[content_types].xml")
+            if types is None or "word/document.xml" not in entries:
+                raise not_docx
+            if any(name.rpartition("/")[2] == "vbaproject.bin" for name in entries):
+                raise _macros(field)
+            if len(entries) != len(archive.infolist()):  # of two with one name, readers take different ones
+                raise damaged
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+            if unpacked > min(_MOST_UNPACKED, MEBIBYTE + _LARGEST_RATIO * len(content)) or types.file_size > MEBIBYTE:
+                raise damaged
+            if any(entry.flag_bits & 1 for entry in archive.infolist()):
+                raise _refused(field, "file_type", "The DOCX is locked by a password. Remove it, or send a PDF.")
+            declared = archive.read(types)
+    except _UNREADABLE_INSIDE as error:
+        raise damaged from error
+    if b"macroEnabled" in declared:
+        raise _macros(field)
+
+
+def _macros(field: str) -> ValidationFailed:
+    return _refused(field, "file_type", "The document holds macros. Save it as DOCX without them, or send a PDF.")
