@@ -7,15 +7,13 @@ from apps.cadets import rules
 from core.models import VersionedModel
 
 NAME_LENGTH = 64  # characters
-# Letters with marks that names of the country carry, and what somebody types who has no such key.
-_MARKED, _PLAIN = "áàâãäçéèêëíìîïñóòôõöúùûüý", "aaaaaceeeeiiiinooooouuuuy"
 
 
 class SearchText(models.Func):
     """Text as it is searched: small letters without marks. PostgreSQL's unaccent cannot stand in a generated column."""
 
     function = "translate"
-    template = f"%(function)s(lower(%(expressions)s), '{_MARKED}', '{_PLAIN}')"
+    template = f"%(function)s(lower(%(expressions)s), '{rules.MARKED}', '{rules.PLAIN}')"
     output_field = models.TextField()
 
 

@@ -1,3 +1,35 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.cadets.api.views import cadets, companies, enrollments, own, photos, platoons, staff, terms
+
+urlpatterns = [
+    path("terms", terms.TermsView.as_view(), name="terms"),
+    path("terms/current", terms.CurrentTermView.as_view(), name="term-current"),
+    path("terms/<id:term_id>", terms.TermView.as_view(), name="term"),
+    path("terms/<id:term_id>/make-current", terms.TermMakeCurrentView.as_view(), name="term-make-current"),
+    path("companies", companies.CompaniesView.as_view(), name="companies"),
+    path("companies/<id:company_id>", companies.CompanyView.as_view(), name="company"),
+    path("companies/<id:company_id>/archive", companies.CompanyArchiveView.as_view(), name="company-archive"),
+    path("companies/<id:company_id>/restore", companies.CompanyRestoreView.as_view(), name="company-restore"),
+    path("platoons", platoons.PlatoonsView.as_view(), name="platoons"),
+    path("platoons/<id:platoon_id>", platoons.PlatoonView.as_view(), name="platoon"),
+    path("platoons/<id:platoon_id>/archive", platoons.PlatoonArchiveView.as_view(), name="platoon-archive"),
+    path("platoons/<id:platoon_id>/restore", platoons.PlatoonRestoreView.as_view(), name="platoon-restore"),
+    path("cadets", cadets.CadetsView.as_view(), name="cadets"),
+    path("cadets/me", own.OwnCadetView.as_view(), name="cadet-own"),
+    path("cadets/me/photo", photos.OwnPhotoView.as_view(), name="cadet-own-photo"),
+    path("cadets/<id:cadet_id>", cadets.CadetView.as_view(), name="cadet"),
+    path("cadets/<id:cadet_id>/archive", cadets.CadetArchiveView.as_view(), name="cadet-archive"),
+    path("cadets/<id:cadet_id>/restore", cadets.CadetRestoreView.as_view(), name="cadet-restore"),
+    path("cadets/<id:cadet_id>/account", cadets.CadetAccountView.as_view(), name="cadet-account"),
+    path("cadets/<id:cadet_id>/photo", photos.CadetPhotoView.as_view(), name="cadet-photo"),
+    path("cadets/<id:cadet_id>/enrollments", enrollments.CadetEnrollmentsView.as_view(), name="cadet-enrollments"),
+    path("enrollments", enrollments.EnrollmentsView.as_view(), name="enrollments"),
+    path("enrollments/<id:enrollment_id>", enrollments.EnrollmentView.as_view(), name="enrollment"),
+    path("staff", staff.StaffListView.as_view(), name="staff"),
+    path("staff/me", staff.OwnStaffView.as_view(), name="staff-own"),
+    path("staff/<id:staff_id>", staff.StaffView.as_view(), name="staff-profile"),
+    path("staff/<id:staff_id>/archive", staff.StaffArchiveView.as_view(), name="staff-archive"),
+    path("staff/<id:staff_id>/restore", staff.StaffRestoreView.as_view(), name="staff-restore"),
+    path("staff/<id:staff_id>/account", staff.StaffAccountView.as_view(), name="staff-account"),
+]
