@@ -42,14 +42,15 @@ class AttendanceSource(models.TextChoices):
 class Attendance(VersionedModel):
     """What somebody's attendance at one training day consists of."""
 
-    training_day = models.ForeignKey(TrainingDay, on_delete=models.PROTECT, related_name="+")
+    # No index of its own: the unique constraint of each table begins with it.
+    training_day = models.ForeignKey(TrainingDay, on_delete=models.PROTECT, related_name="+", db_index=False)
     status = models.CharField(max_length=7, choices=AttendanceStatus)
     time_in = models.DateTimeField(null=True, blank=True)
     time_out = models.DateTimeField(null=True, blank=True)
     remarks = models.CharField(max_length=255, blank=True)
     source = models.CharField(max_length=6, choices=AttendanceSource, default=AttendanceSource.MANUAL)
     recorded_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
 
     class Meta:
@@ -134,6 +135,9 @@ class ExcuseLetter(VersionedModel):
 
     class Meta:
         constraints = [
+            models.UniqueConstraint(
+                fields=["cadet", "date_absent"], condition=models.Q(state="pending"), name="letter_one_pending_a_date"
+            ),
             models.CheckConstraint(condition=models.Q(state__in=LetterState.values), name="letter_state_known"),
             models.CheckConstraint(
                 condition=~models.Q(state__in=["approved", "rejected"])
@@ -144,6 +148,7 @@ class ExcuseLetter(VersionedModel):
         indexes = [
             models.Index(fields=["cadet", "-id"], name="letter_own_newest"),
             models.Index(fields=["state", "-id"], name="letter_by_state"),
+            models.Index(fields=["term", "date_absent"], name="letter_by_date"),
         ]
 
     def __str__(self) -> str:

@@ -44,9 +44,9 @@ class Migration(migrations.Migration):
                 ('time_out', models.DateTimeField(blank=True, null=True)),
                 ('remarks', models.CharField(blank=True, max_length=255)),
                 ('source', models.CharField(choices=[('manual', 'By hand'), ('scan', 'Scanned'), ('import', 'Imported'), ('sync', 'By the system')], default='manual', max_length=6)),
-                ('recorded_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('recorded_by', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('staff_profile', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='attendance_records', to='cadets.staffprofile')),
-                ('training_day', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='training.trainingday')),
+                ('training_day', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='training.trainingday')),
             ],
         ),
         migrations.CreateModel(
@@ -83,8 +83,8 @@ class Migration(migrations.Migration):
                 ('remarks', models.CharField(blank=True, max_length=255)),
                 ('source', models.CharField(choices=[('manual', 'By hand'), ('scan', 'Scanned'), ('import', 'Imported'), ('sync', 'By the system')], default='manual', max_length=6)),
                 ('cadet', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='attendance_records', to='cadets.cadet')),
-                ('recorded_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('training_day', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='training.trainingday')),
+                ('recorded_by', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('training_day', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='training.trainingday')),
             ],
         ),
         migrations.AddIndex(
@@ -114,6 +114,14 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='excuseletter',
             index=models.Index(fields=['state', '-id'], name='letter_by_state'),
+        ),
+        migrations.AddIndex(
+            model_name='excuseletter',
+            index=models.Index(fields=['term', 'date_absent'], name='letter_by_date'),
+        ),
+        migrations.AddConstraint(
+            model_name='excuseletter',
+            constraint=models.UniqueConstraint(condition=models.Q(('state', 'pending')), fields=('cadet', 'date_absent'), name='letter_one_pending_a_date'),
         ),
         migrations.AddConstraint(
             model_name='excuseletter',
