@@ -1,7 +1,7 @@
 from typing import Any
 
-from apps.messaging import selectors
 from apps.messaging.events import NotificationCreated, NotificationRead, NotificationRemoved
+from apps.messaging.selectors.notifications import unread_count
 from apps.realtime.sockets import Socket, in_database
 
 
@@ -14,4 +14,4 @@ class NotificationSocket(Socket):
         return {"unread": await in_database(self._unread)}
 
     def _unread(self) -> int:
-        return selectors.unread_count(user_id=self.principal.user_id)
+        return unread_count(user_id=self.principal.user_id)

@@ -1,73 +1,41 @@
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.core.cache import cache as django_cache
-from rest_framework.test import APIClient
 
-from apps.accounts.authentication import principal_of, token_pair
-from apps.accounts.models import Role, Status, TokenGeneration, User
-from apps.accounts.rules import Principal
-from apps.accounts.services import session_open, user_create
+from apps.accounts.tests import factories
+from apps.accounts.tests.factories import Person
 from apps.events.models import EventHead
 from apps.messaging.tests.daphne_process import Daphne, daphne_running
+from apps.messaging.tests.factories import Unit, unit_create
 from core import cache
 
-PASSWORD = "correct horse battery staple"
 
-
-@dataclass(frozen=True, kw_only=True)
-class Person:
-    user: User
-    token: str = field(repr=False)
-
-    @property
-    def client(self) -> APIClient:
-        client = APIClient()
-        client.credentials(HTTP_AUTHORIZATION=f"Bearer {self.token}")
-        return client
-
-    @property
-    def principal(self) -> Principal:
-        return principal_of(self.token)
+@pytest.fixture
+def admin(db: None) -> Person:
+    return factories.admin()
 
 
 @pytest.fixture
-def sign_in() -> Callable[[User], Person]:
-    def sign_in(user: User) -> Person:
-        access, _ = token_pair(session_open(username=user.username, password=PASSWORD))
-        return Person(user=user, token=access)
-
-    return sign_in
+def instructor(db: None) -> Person:
+    return factories.instructor()
 
 
 @pytest.fixture
-def person(db: None, sign_in: Callable[[User], Person]) -> Callable[..., Person]:
-    """A maker of signed-in people: person("amina", role=Role.ADMIN)."""
-
-    def person(username: str, *, role: Role = Role.CADET) -> Person:
-        TokenGeneration.objects.get_or_create(pk=1)
-        user = user_create(actor_id=None, username=username, role=role, status=Status.APPROVED, password=PASSWORD)
-        return sign_in(user)
-
-    return person
+def cadet(db: None) -> Person:
+    return factories.cadet()
 
 
 @pytest.fixture
-def admin(person: Callable[..., Person]) -> Person:
-    return person("amina", role=Role.ADMIN)
-
-
-@pytest.fixture
-def cadet(person: Callable[..., Person]) -> Person:
-    return person("omar")
-
-
-@pytest.fixture
-def stranger(person: Callable[..., Person]) -> Person:
+def stranger(db: None) -> Person:
     """Another cadet, who must see nothing of the first one's."""
-    return person("bea")
+    return factories.stranger()
+
+
+@pytest.fixture
+def unit(db: None) -> Unit:
+    return unit_create()
 
 
 @pytest.fixture(autouse=True)

@@ -3,16 +3,17 @@ from typing import Any
 import pytest
 
 from apps.accounts.models import AuditEntry
+from apps.accounts.tests.factories import Person
 from apps.events.models import Event
 from apps.messaging.models import Notification
 from apps.messaging.services import notification_create
-from apps.messaging.tests.conftest import Person
+from apps.messaging.tests.factories import queries_of
 from core.clock import now
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PATH = "/api/v1/notifications"
-GIVEN = {"recipient": "omar", "title": "Formation", "body": "06:30 on the parade ground."}
+GIVEN = {"recipient": "liza", "title": "Formation", "body": "06:30 on the parade ground."}
 
 
 def notify(person: Person, title: str = "Formation") -> int:
@@ -59,7 +60,7 @@ def test_creating_leaves_an_audit_entry_and_one_event_for_the_recipient(admin: P
 
 
 def test_the_recipient_is_named_in_any_letter_case(admin: Person, cadet: Person) -> None:
-    assert admin.client.post(PATH, {**GIVEN, "recipient": "OMAR"}).status_code == 201
+    assert admin.client.post(PATH, {**GIVEN, "recipient": "LIZA"}).status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -146,13 +147,10 @@ def test_the_second_reading_comes_from_the_cache_and_a_write_is_seen_at_once(
     assert cadet.client.get(PATH).json()["count"] == 1
 
 
-def test_a_hit_needs_no_query(cadet: Person, django_assert_num_queries: Any) -> None:
-    client = cadet.client
-    client.get(PATH)
-    client.get(f"{PATH}/unread-count")
-    with django_assert_num_queries(0):
-        client.get(PATH)
-        client.get(f"{PATH}/unread-count")
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/unread-count"])
+def test_a_hit_needs_no_query(cadet: Person, path: str) -> None:
+    assert queries_of(lambda: cadet.client.get(path)) > 0
+    assert queries_of(lambda: cadet.client.get(path)) == 0
 
 
 @pytest.mark.parametrize("path", [PATH, f"{PATH}/unread-count", f"{PATH}/1"])

@@ -1,5 +1,6 @@
 """Over real sockets to a real daphne."""
 
+import dataclasses
 import json
 import socket
 import struct
@@ -17,8 +18,9 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from apps.accounts.services import session_end
+from apps.accounts.tests import factories
+from apps.accounts.tests.factories import Person
 from apps.messaging.services import notification_create, notification_delete, notification_read
-from apps.messaging.tests.conftest import Person
 from apps.messaging.tests.daphne_process import Daphne, daphne_running, database_url, wire_to
 
 ORIGIN = "https://front-end.example"
@@ -28,7 +30,7 @@ UNHEARD_SECONDS = 1.6  # longer than the hub's slowest reading
 @contextmanager
 def opened(daphne: Daphne, person: Person, **options: Any) -> Iterator[ClientConnection]:
     """A welcomed socket."""
-    with connect(daphne.url(token=person.token), proxy=None, **options) as client:
+    with connect(daphne.url(token=person.access), proxy=None, **options) as client:
         assert receive(client)["type"] == "connection.ready"
         yield client
 
@@ -81,11 +83,11 @@ def notify(person: Person, title: str = "Formation") -> int:
 
 def test_the_welcome_says_who_is_connected_and_what_is_unread(daphne: Daphne, cadet: Person) -> None:
     notify(cadet)
-    with connect(daphne.url(token=cadet.token), proxy=None) as client:
+    with connect(daphne.url(token=cadet.access), proxy=None) as client:
         ready = receive(client)
     assert ready["type"] == "connection.ready"
     assert ready["id"] is None
-    assert ready["data"]["user"] == {"id": cadet.user.pk, "username": "omar", "role": "cadet"}
+    assert ready["data"]["user"] == {"id": cadet.user.pk, "username": "Liza", "role": "cadet"}
     assert ready["data"]["unread"] == 1
     assert ready["data"]["key_fingerprint"] == settings.KEY_FINGERPRINT
     epoch, _, position = ready["data"]["position"].rpartition(":")
@@ -99,7 +101,7 @@ def test_a_notification_reaches_its_recipient_once_and_nobody_else(
     with opened(daphne, cadet) as own, opened(daphne, cadet) as second, opened(daphne, stranger) as other:
         answer = admin.client.post(
             "/api/v1/notifications",
-            {"recipient": "omar", "title": "Formation", "body": "06:30", "correlation_id": "run-1"},
+            {"recipient": "liza", "title": "Formation", "body": "06:30", "correlation_id": "run-1"},
         )
         assert answer.status_code == 201
         for client in (own, second):
@@ -182,19 +184,19 @@ def altered(token: str, **changes: Any) -> str:
 def test_a_token_that_does_not_open_the_socket_closes_it_and_says_why(
     daphne: Daphne, cadet: Person, reason: str, present: Callable[[str], str | None]
 ) -> None:
-    assert refused(daphne.url(token=present(cadet.token))) == (4401, reason)
+    assert refused(daphne.url(token=present(cadet.access))) == (4401, reason)
 
 
 def test_a_session_that_has_ended_opens_no_socket(daphne: Daphne, cadet: Person) -> None:
     session_end(actor=cadet.principal)
     time.sleep(2.1)  # the service's copy of the revocations is at most two seconds old
-    assert refused(daphne.url(token=cadet.token)) == (4401, "token_revoked")
+    assert refused(daphne.url(token=cadet.access)) == (4401, "token_revoked")
 
 
 def test_the_token_may_come_as_a_subprotocol(daphne: Daphne, cadet: Person) -> None:
-    with connect(daphne.url(), subprotocols=bearer(cadet.token), proxy=None) as client:
+    with connect(daphne.url(), subprotocols=bearer(cadet.access), proxy=None) as client:
         assert client.subprotocol == "rgms.bearer"
-        assert receive(client)["data"]["user"]["username"] == "omar"
+        assert receive(client)["data"]["user"]["username"] == "Liza"
 
 
 def test_a_wrong_token_in_the_subprotocol_is_refused_with_a_code(daphne: Daphne, cadet: Person) -> None:
@@ -210,12 +212,12 @@ def test_a_page_of_a_listed_origin_may_connect(daphne: Daphne, cadet: Person) ->
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", f"{ORIGIN}.evil.example"])
 def test_a_page_of_another_origin_is_refused(daphne: Daphne, cadet: Person, origin: str) -> None:
-    assert refused(daphne.url(token=cadet.token), origin=origin) == (4403, "origin_not_allowed")
+    assert refused(daphne.url(token=cadet.access), origin=origin) == (4403, "origin_not_allowed")
 
 
 @pytest.mark.parametrize("path", ["/ws/unknown/", "/ws/notifications/more", "/"])
 def test_an_unknown_path_is_refused(daphne: Daphne, cadet: Person, path: str) -> None:
-    assert refused(daphne.url(path, token=cadet.token)) == (4404, "path_unknown")
+    assert refused(daphne.url(path, token=cadet.access)) == (4404, "path_unknown")
 
 
 # --- Frames -------------------------------------------------------------------------------------------------
@@ -268,10 +270,8 @@ def test_a_message_in_small_pieces_is_measured_as_a_whole(daphne: Daphne, cadet:
 # --- The end of a socket ------------------------------------------------------------------------------------
 
 
-def test_signing_out_ends_the_sockets_of_that_session_within_five_seconds(
-    daphne: Daphne, cadet: Person, sign_in: Callable[..., Person]
-) -> None:
-    elsewhere = sign_in(cadet.user)
+def test_signing_out_ends_the_sockets_of_that_session_within_five_seconds(daphne: Daphne, cadet: Person) -> None:
+    elsewhere = factories.signed_in(cadet.user)
     with opened(daphne, cadet) as ended, opened(daphne, elsewhere) as stays:
         started = time.monotonic()
         assert cadet.client.post("/api/v1/auth/logout").status_code == 204
@@ -282,7 +282,7 @@ def test_signing_out_ends_the_sockets_of_that_session_within_five_seconds(
 
 
 def test_a_token_that_expires_ends_its_socket(daphne: Daphne, cadet: Person) -> None:
-    brief = Person(user=cadet.user, token=altered(cadet.token, exp=int(time.time()) + 2))
+    brief = dataclasses.replace(cadet, access=altered(cadet.access, exp=int(time.time()) + 2))
     with opened(daphne, brief) as client:
         assert closed(client) == (4401, "token_expired")
 
@@ -290,7 +290,7 @@ def test_a_token_that_expires_ends_its_socket(daphne: Daphne, cadet: Person) -> 
 def test_a_client_that_does_not_read_is_dropped_and_the_others_are_served(
     daphne: Daphne, cadet: Person, stranger: Person
 ) -> None:
-    path = f"/ws/notifications/?token={cadet.token}"
+    path = f"/ws/notifications/?token={cadet.access}"
     # Pings of the client's own are no sign that it reads.
     ping = struct.pack("!BBI", 0x81, 0x80 | 16, 0) + b'{"type": "ping"}'
     with socket.create_connection(("127.0.0.1", daphne.port)) as silent, opened(daphne, stranger) as other:
@@ -420,7 +420,7 @@ def test_no_token_is_ever_logged(elsewhere: Callable[..., Any], cadet: Person) -
     with elsewhere() as daphne:
         with opened(daphne, cadet):
             pass
-        for token in (cadet.token, "undefined-canary", altered(cadet.token, exp=1)):
+        for token in (cadet.access, "undefined-canary", altered(cadet.access, exp=1)):
             refused(daphne.url("/ws/unknown/", token=token))
             with (
                 connect(daphne.url(token=token), proxy=None),
@@ -430,5 +430,5 @@ def test_no_token_is_ever_logged(elsewhere: Callable[..., Any], cadet: Person) -
         daphne.stop()
         output = daphne.output()
     assert "/ws/notifications/" in output  # the access log is on
-    for secret in (cadet.token, cadet.token.rpartition(".")[2], "undefined-canary"):
+    for secret in (cadet.access, cadet.access.rpartition(".")[2], "undefined-canary"):
         assert secret not in output

@@ -12,9 +12,9 @@ from apps.accounts.models import User
 from apps.accounts.rules import Principal
 from apps.accounts.services import audit_record
 from apps.events.services import publish
-from apps.messaging import selectors
 from apps.messaging.events import NotificationCreated, NotificationRead, NotificationRemoved
 from apps.messaging.models import Notification
+from apps.messaging.selectors import notifications as selectors
 from core import cache
 from core.clock import now
 from core.errors import NotFound

@@ -6,10 +6,10 @@ import pytest
 from django.db import connection
 
 from apps.accounts.models import AuditEntry
+from apps.accounts.tests.factories import Person
 from apps.events.models import Event
 from apps.messaging.models import Notification
 from apps.messaging.services import notification_create, notification_read, notifications_expire
-from apps.messaging.tests.conftest import Person
 from core import after_commit
 from core.clock import now
 from core.errors import NotFound

@@ -1,4 +1,4 @@
-from typing import Any, cast
+from typing import Any
 
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework.permissions import BasePermission
@@ -7,10 +7,10 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
-from apps.accounts.authentication import AdminOnly, SignedIn
-from apps.accounts.rules import Principal
-from apps.messaging import selectors, services
-from apps.messaging.api import serializers
+from apps.accounts.authentication import AdminOnly, SignedIn, caller_of
+from apps.messaging.api.serializers import notifications as serializers
+from apps.messaging.selectors import notifications as selectors
+from apps.messaging.services import notifications as services
 from core.cache import read_through
 from core.http import Pages, page_of
 
@@ -28,10 +28,6 @@ _NOTIFICATION = {
 _READ = {**_NOTIFICATION, "read_at": "2026-08-22T01:17:40.006Z"}
 _CACHED = "Answered from the cache where possible; the header Cache-Status tells."
 _OTHERS = "Not found, also for somebody else's notification."
-
-
-def _caller(request: Request) -> Principal:
-    return cast("Principal", request.user)  # what BearerAuthentication sets, where Django's stubs expect its User
 
 
 class NotificationsView(APIView):
@@ -57,7 +53,7 @@ class NotificationsView(APIView):
         ],
     )
     def get(self, request: Request) -> Response:
-        user_id = _caller(request).user_id
+        user_id = caller_of(request).user_id
         number, size = page_of(request)
 
         def page() -> Any:
@@ -111,7 +107,7 @@ class NotificationsView(APIView):
         fields = dict(given.validated_data)
         recipient = fields.pop("recipient")
         notification = services.notification_create(
-            actor_id=_caller(request).user_id, recipient_id=recipient.pk, **fields
+            actor_id=caller_of(request).user_id, recipient_id=recipient.pk, **fields
         )
         return Response(
             serializers.NotificationOutput(notification).data,
@@ -132,7 +128,7 @@ class UnreadCountView(APIView):
         examples=[OpenApiExample("three unread", response_only=True, value={"unread": 3})],
     )
     def get(self, request: Request) -> Response:
-        user_id = _caller(request).user_id
+        user_id = caller_of(request).user_id
         return Response(
             read_through(
                 key=f"notifications-unread:{user_id}",
@@ -155,7 +151,7 @@ class NotificationView(APIView):
         examples=[OpenApiExample("unread", response_only=True, status_codes=["200"], value=_NOTIFICATION)],
     )
     def get(self, request: Request, notification_id: int) -> Response:
-        caller = _caller(request)
+        caller = caller_of(request)
         notification = selectors.notification_visible_to(
             user_id=caller.user_id, is_admin=caller.is_admin, notification_id=notification_id
         )
@@ -169,7 +165,7 @@ class NotificationView(APIView):
         responses={204: None, 404: OpenApiResponse(description=_OTHERS)},
     )
     def delete(self, request: Request, notification_id: int) -> Response:
-        services.notification_delete(actor=_caller(request), notification_id=notification_id)
+        services.notification_delete(actor=caller_of(request), notification_id=notification_id)
         return Response(status=204)
 
 
@@ -186,5 +182,5 @@ class NotificationReadView(APIView):
         examples=[OpenApiExample("read", response_only=True, status_codes=["200"], value=_READ)],
     )
     def post(self, request: Request, notification_id: int) -> Response:
-        notification = services.notification_read(actor=_caller(request), notification_id=notification_id)
+        notification = services.notification_read(actor=caller_of(request), notification_id=notification_id)
         return Response(serializers.NotificationOutput(notification).data)

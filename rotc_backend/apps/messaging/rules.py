@@ -1,0 +1,101 @@
+"""Who is in which room, what may be sent, and how fast. Plain Python."""
+
+import datetime as dt
+import math
+import re
+from collections.abc import Sequence
+
+from apps.accounts.rules import ADMIN, CADET, TRAINING_STAFF, Principal
+from core.errors import FieldError, ValidationFailed
+
+COMPANY, STAFF, DIRECT = "company", "staff", "direct"
+
+LONGEST_MESSAGE, LONGEST_CLIENT_ID = 4000, 64  # characters
+CLIENT_ID = rf"^[A-Za-z0-9._:-]{{1,{LONGEST_CLIENT_ID}}}\Z"
+MESSAGES_AT_ONCE, WITHIN = 20, dt.timedelta(seconds=10)
+MOST_PHOTOS = 5
+UNREAD_COUNTED = 100  # more is "100 or more": nobody reads the exact number, and counting it would cost
+
+# Who has left a term or put it off has no part in the company's conversation.
+STATUSES_OUTSIDE = frozenset({"dropped", "deferred"})
+
+STAFF_ROLES = (f"role:{ADMIN}", f"role:{TRAINING_STAFF}")
+EVERYBODY = (*STAFF_ROLES, f"role:{CADET}")
+
+
+def announcements_version() -> str:
+    """The cache version of all lists of announcements."""
+    return "announcements"
+
+
+def is_member(*, actor: Principal, kind: str, is_own_company: bool, is_own_pair: bool) -> bool:
+    """Whether `actor` writes and reads in a room.
+
+    ==================  =========================  ===============  ============
+                        administrator              training staff   cadet
+    ==================  =========================  ===============  ============
+    company's room      yes                        yes              own company
+    staff room          yes                        yes              no
+    direct room         own; reads others' (audit) own              own
+    ==================  =========================  ===============  ============
+    """
+    if kind == DIRECT:
+        return is_own_pair
+    return actor.is_staff_member or (kind == COMPANY and is_own_company)
+
+
+def may_look(*, actor: Principal, is_member: bool) -> bool:
+    """Whether `actor` reads a room: its members, and an administrator every room.
+
+    In a direct room of two others an administrator reads and removes, which the audit trail shows, but does not write:
+    nobody should find a third voice in a conversation of two.
+    """
+    return is_member or actor.is_admin
+
+
+def may_open_direct(*, role: str, other_role: str, is_same_company: bool) -> bool:
+    """Whether somebody of `role` may begin a direct room with somebody of `other_role`.
+
+    Staff and administrators with anybody, cadets with them and with cadets of the own company in the current term. A
+    room that exists stays open to its two people when one of them moves to another company.
+    """
+    return role != CADET or other_role != CADET or is_same_company
+
+
+def message_body(text: str) -> str:
+    """`text` as it is stored: without white space around it.
+
+    Raises ValidationFailed with an error at `body`: `blank`, `max_length`, or `invalid` for characters that no text
+    has (NUL, half a surrogate pair).
+    """
+    body = text.strip()
+    if not body:
+        raise _refused("body", "blank", "Write something.")
+    if len(body) > LONGEST_MESSAGE:
+        raise _refused("body", "max_length", f"Write at most {LONGEST_MESSAGE} characters.")
+    if "\x00" in body or any("\ud800" <= character <= "\udfff" for character in body):
+        raise _refused("body", "invalid", "The text holds a character that no text has.")
+    return body
+
+
+def client_id(text: str) -> str:
+    """`text`, if it can be a message's client id. Raises ValidationFailed with the error `invalid` at `client_id`."""
+    if not re.match(CLIENT_ID, text):
+        raise _refused("client_id", "invalid", f"Write 1 to {LONGEST_CLIENT_ID} letters, digits, and . _ : - only.")
+    return text
+
+
+def _refused(field: str, code: str, detail: str) -> ValidationFailed:
+    return ValidationFailed("This message cannot be sent.", errors=[FieldError(field=field, code=code, detail=detail)])
+
+
+def seconds_to_wait(*, newest: Sequence[dt.datetime], now: dt.datetime) -> int:
+    """How many whole seconds somebody has to wait before the next message; 0: none.
+
+    `newest` are the instants of the author's last messages in all rooms, newest first; MESSAGES_AT_ONCE of them are
+    enough. That many may be sent within WITHIN.
+    """
+    if len(newest) < MESSAGES_AT_ONCE:
+        return 0
+    left = newest[MESSAGES_AT_ONCE - 1] + WITHIN - now
+    return max(0, math.ceil(left.total_seconds()))
