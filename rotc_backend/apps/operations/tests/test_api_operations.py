@@ -1,15 +1,18 @@
 import datetime as dt
 import uuid
+from typing import Any
 
 import pytest
 from celery import current_app as app
 from django.db import connection
 from rest_framework.test import APIClient
 
+from apps.cadets.tests import factories
 from apps.events.models import Event, EventHead
 from apps.operations import rules, selectors
 from apps.operations.models import Probe, ScheduledRun
 from apps.operations.scheduler import table_install
+from apps.training.models import AttendanceRecord, TrainingDay
 from core import broker
 from core.clock import now
 
@@ -172,7 +175,7 @@ class TestIntegrity:
         EventHead.objects.update(position=7)
         assert self.findings(admin) == []
 
-    def run_at(self, slot: dt.datetime, *, crontab: str = "0 6 * * *", **fields: object) -> ScheduledRun:
+    def run_at(self, slot: dt.datetime, *, crontab: str = "0 6 * * *", **fields: Any) -> ScheduledRun:
         ended = {"finished_at": now(), "outcome": "succeeded"}
         return ScheduledRun.objects.create(
             job="daily-reports",
@@ -202,8 +205,7 @@ class TestIntegrity:
 
     def test_a_run_that_nobody_will_take_up_again_is_found(self, admin):
         slot = dt.datetime(2026, 3, 2, 6, 0, tzinfo=dt.UTC)
-        unfinished = {"finished_at": None, "outcome": None}
-        run = self.run_at(slot, **unfinished)
+        run = self.run_at(slot, finished_at=None, outcome=None)
         assert self.findings(admin) == []
         ScheduledRun.objects.update(lease_until=now() - dt.timedelta(minutes=16))
         found = self.one(admin, "slots_ended")
@@ -211,6 +213,24 @@ class TestIntegrity:
         with connection.cursor() as cursor:
             cursor.execute(found["remedy"].partition("then: ")[2])
         assert self.findings(admin) == []
+
+    def test_an_account_of_a_cadet_and_of_a_staff_profile_at_once_is_found(self, admin):
+        cadet = factories.cadet(user=admin.user)
+        assert self.findings(admin) == []
+        factories.staff_profile(user=admin.user)
+        assert self.one(admin, "accounts_linked_once")["detail"].startswith(
+            f"The account is linked to cadet {cadet.pk}"
+        )
+
+    def test_attendance_that_no_grade_counts_is_found(self, admin):
+        term = factories.term()
+        day = TrainingDay.objects.create(term=term, date=term.ends_on, title="Drill")
+        record = AttendanceRecord.objects.create(training_day=day, cadet=factories.cadet(), status="present")
+        assert self.one(admin, "attendance_within_terms")["id"] == str(record.pk)
+        factories.enroll(record.cadet, term=term)
+        assert self.findings(admin) == []
+        TrainingDay.objects.update(date=term.ends_on + dt.timedelta(days=1))
+        assert self.one(admin, "attendance_within_terms")["table"] == "training_trainingday"
 
     def test_a_migration_that_is_missing_is_found(self, admin):
         with connection.cursor() as cursor:

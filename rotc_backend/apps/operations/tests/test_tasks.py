@@ -50,7 +50,7 @@ def database_away(*, after: int) -> Iterator[None]:
 def deliver(headers: dict[str, Any], perform: Any) -> dict[str, Any]:
     delivery = Delivery(headers)
     with pytest.raises(Retry):
-        tasks._slot(delivery, job="cleanup", perform=perform)  # type: ignore[arg-type]
+        tasks._slot(delivery, job="cleanup", perform=perform)
     return delivery.retried
 
 
@@ -71,7 +71,7 @@ def test_a_run_that_a_person_asked_for_keeps_its_slot_over_its_retries_and_is_gi
     headers: dict[str, Any] = BY_A_PERSON
     for _ in range(rules.ATTEMPTS):
         headers = deliver(headers, broken)["headers"]
-    tasks._slot(Delivery(headers), job="cleanup", perform=broken)  # type: ignore[arg-type]
+    tasks._slot(Delivery(headers), job="cleanup", perform=broken)
     run = ScheduledRun.objects.get()
     assert (run.attempt, run.outcome, run.trigger) == (rules.ATTEMPTS, "failed", "person")
 

@@ -1,157 +1,23 @@
-"""What can be asked about the running system."""
+"""Whether the data is sound: what no constraint of the database can promise, or what a restore could break."""
 
 import datetime as dt
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.apps import apps
-from django.conf import settings
 from django.db import connection, models
-from django.db.migrations.loader import MigrationLoader
-from django_celery_beat.models import CrontabSchedule, PeriodicTask
+from django_celery_beat.models import CrontabSchedule
 
-from apps.accounts.models import AuditEntry
-from apps.messaging.models import Notification
+from apps.cadets.models import Term
+from apps.grading.selectors import sheet_findings
 from apps.operations import rules
-from apps.operations.models import Probe, ScheduledRun
-from core import broker, clock
-from core.errors import NotFound, Unavailable
+from apps.operations.models import ScheduledRun
+from apps.operations.selectors.running import crontab_of, migrations
+from core import clock
 
-# A row of our own, since an ordinary role of a managed server may not read the server's system identifier;
-# with the database's own id and name, since a template would hand the row on. It survives a restore.
-DATABASE_IDENTITY = """
-SELECT left(encode(sha256(convert_to(concat_ws(' ', own.id, d.oid, d.datname), 'UTF8')), 'hex'), 12)
-FROM ops.database_identity own, pg_database d WHERE d.datname = current_database()
-"""
 FINDINGS_SHOWN = 20  # of each check
 FINDINGS_COUNTED = 1000  # of each foreign key: whoever has lost more rows than that needs a backup, not their number
-
-
-def probe_get(*, probe_id: uuid.UUID) -> Probe:
-    """Raises NotFound."""
-    probe = Probe.objects.filter(pk=probe_id).first()
-    if probe is None:
-        raise NotFound("There is no such probe; they are kept for a week.")
-    return probe
-
-
-def queue() -> dict[str, Any]:
-    """Tasks by where they are, and the age in seconds of the one that waits longest. Raises Unavailable."""
-    try:
-        found = broker.survey().queue
-    except broker.BrokerAway as error:
-        raise Unavailable("Redis is away, so nobody can count the queue.", code="queue_unavailable") from error
-    return queue_body(found)
-
-
-def queue_body(found: broker.Queue) -> dict[str, Any]:
-    return {
-        "pending": found.pending,
-        "unacknowledged": found.unacknowledged,
-        "depth": found.depth,
-        "oldest_age_seconds": None if found.oldest_age_seconds is None else round(found.oldest_age_seconds, 3),
-        "at": clock.iso(clock.now()),
-    }
-
-
-def database_id() -> str | None:
-    with connection.cursor() as cursor:
-        cursor.execute(DATABASE_IDENTITY)
-        row = cursor.fetchone()
-    return row[0] if row else None
-
-
-def status() -> dict[str, Any]:
-    """Everything an operator compares between the services. `queue` is null and processes are unknown without Redis."""
-    try:
-        survey: broker.Survey | None = broker.survey(services=settings.SERVICE_NAMES)
-    except broker.BrokerAway:
-        survey = None
-    redis_id, this_database = survey.redis_id if survey else None, database_id()
-    own = broker.own_facts(started_at=clock.now(), redis_id=redis_id, database_id=this_database)
-    return {
-        "service": own["service"],
-        "version": own["version"],
-        "commit": own["commit"],
-        "environment": settings.DJANGO_ENV,
-        "debug": settings.DEBUG,
-        "processes": {name: _process(survey, name) for name in settings.SERVICE_NAMES},
-        "redis_id": redis_id,
-        "database_id": this_database,
-        "migrations": migrations(),
-        "schedule": schedule(),
-        "queue": queue_body(survey.queue) if survey else None,
-        "media_storage": settings.MEDIA_STORAGE,
-    }
-
-
-def _process(survey: broker.Survey | None, name: str) -> dict[str, Any]:
-    beat = survey.heartbeats.get(name) if survey else None
-    one = rules.process(
-        redis_connected=survey is not None,
-        age_seconds=beat.age_seconds if beat else None,
-        facts=beat.facts if beat else {},
-    )
-    further = {key: one.facts.get(key) for key in ("instance", "started_at", "redis_id", "database_id")}
-    return {**rules.process_summary(one), **further}
-
-
-def migrations() -> dict[str, list[str]]:
-    """`unapplied`: known to this code and not to the database; `unknown`: the reverse, so the code is older."""
-    loader = MigrationLoader(connection)
-    applied = set(loader.applied_migrations)
-    known = set(loader.disk_migrations or {})
-    installed = {app for app, _ in known}
-    # A squashed migration counts as applied when all that it replaces is.
-    replaced = {old for new in applied & known for old in loader.disk_migrations[new].replaces}
-    return {
-        "unapplied": sorted(f"{app}.{name}" for app, name in set(loader.graph.nodes) - applied),
-        "unknown": sorted(f"{app}.{name}" for app, name in applied - known - replaced if app in installed),
-    }
-
-
-def schedule() -> list[dict[str, Any]]:
-    """The periodic jobs as beat reads them from the database; times are UTC."""
-    rows = PeriodicTask.objects.select_related("crontab", "interval").order_by("name")
-    return [
-        {
-            "name": row.name,
-            "task": row.task,
-            "schedule": crontab_text(row.crontab) if row.crontab else str(row.schedule),
-            "enabled": row.enabled,
-            "last_run_at": clock.iso(row.last_run_at) if row.last_run_at else None,
-        }
-        for row in rows
-    ]
-
-
-def crontab_text(row: Any) -> str:
-    """The five fields of crontab(5)."""
-    return f"{row.minute} {row.hour} {row.day_of_month} {row.month_of_year} {row.day_of_week}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Activity:
-    """What happened in an interval."""
-
-    sign_ins: int
-    notifications: int
-    audit_entries: int
-
-
-def activity(*, start: dt.datetime, end: dt.datetime) -> Activity:
-    """Counts of the half-open interval [start, end)."""
-    entries = AuditEntry.objects.filter(at__gte=start, at__lt=end)
-    return Activity(
-        sign_ins=entries.filter(action="session.open").count(),
-        notifications=Notification.objects.filter(created_at__gte=start, created_at__lt=end).count(),
-        audit_entries=entries.count(),
-    )
-
-
-# --- Integrity --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,17 +185,6 @@ def _slots_ended(check: str) -> Iterator[Finding]:
         )
 
 
-def crontab_of(schedule: Any) -> rules.Crontab:
-    """Celery's crontab as sets of numbers in UTC."""
-    return rules.Crontab(
-        minutes=frozenset(schedule.minute),
-        hours=frozenset(schedule.hour),
-        days_of_week=frozenset(schedule.day_of_week),
-        days_of_month=frozenset(schedule.day_of_month),
-        months=frozenset(schedule.month_of_year),
-    )
-
-
 def _migrations_applied(check: str) -> Iterator[Finding]:
     found: Mapping[str, list[str]] = migrations()
     for name in found["unapplied"]:
@@ -355,6 +210,58 @@ def _names_unambiguous(check: str) -> Iterator[Finding]:
         )
 
 
+def _accounts_linked_once(check: str) -> Iterator[Finding]:
+    for user_id, cadet_id, staff_id in _rows(
+        "SELECT c.user_id, c.id, s.id FROM cadets_cadet c JOIN cadets_staffprofile s ON s.user_id = c.user_id "
+        "ORDER BY c.user_id"
+    ):
+        yield Finding(
+            check=check,
+            table="accounts_user",
+            id=str(user_id),
+            detail=f"The account is linked to cadet {cadet_id} and to staff profile {staff_id}.",
+            remedy="Take one link away: DELETE /api/v1/cadets/{id}/account or /api/v1/staff/{id}/account.",
+        )
+
+
+def _attendance_within_terms(check: str) -> Iterator[Finding]:
+    """Records that no grade counts: the day lies outside its term, or its cadet is not enrolled there."""
+    for key, date, start, end in _rows(
+        "SELECT d.id, d.date, t.starts_on, t.ends_on FROM training_trainingday d "
+        "JOIN cadets_term t ON t.id = d.term_id WHERE d.date NOT BETWEEN t.starts_on AND t.ends_on ORDER BY d.id LIMIT %s",
+        [FINDINGS_COUNTED],
+    ):
+        yield Finding(
+            check=check,
+            table="training_trainingday",
+            id=str(key),
+            detail=f"The day {date} lies outside its term, {start} to {end}.",
+            remedy="Correct the day's date or the term's: PATCH /api/v1/training-days/{id} or /api/v1/terms/{id}.",
+        )
+    for key, cadet_id, term_id in _rows(
+        "SELECT r.id, r.cadet_id, d.term_id FROM training_attendancerecord r "
+        "JOIN training_trainingday d ON d.id = r.training_day_id WHERE NOT EXISTS (SELECT FROM cadets_enrollment e "
+        "WHERE e.cadet_id = r.cadet_id AND e.term_id = d.term_id) ORDER BY r.id LIMIT %s",
+        [FINDINGS_COUNTED],
+    ):
+        yield Finding(
+            check=check,
+            table="training_attendancerecord",
+            id=str(key),
+            detail=f"Cadet {cadet_id} has a record in term {term_id} without an enrollment there.",
+            remedy="Enroll the cadet in that term, or take the record away.",
+        )
+
+
+def _sheets_verified(check: str) -> Iterator[Finding]:
+    """The frozen sheets of the term that was closed last; those of older terms have been looked at as often before."""
+    term = Term.objects.exclude(closed_at=None).order_by("-closed_at").first()
+    if term is None:
+        return
+    for found in sheet_findings(term_id=term.pk):
+        yield Finding(check=check, table=found.table, id=found.id, detail=found.detail, remedy=found.remedy)
+
+
 CHECKS: dict[str, Callable[[str], Iterator[Finding]]] = {
     "constraints_validated": _constraints_validated,
     "indexes_valid": _indexes_valid,
@@ -364,4 +271,7 @@ CHECKS: dict[str, Callable[[str], Iterator[Finding]]] = {
     "slots_once": _slots_once,
     "slots_ended": _slots_ended,
     "migrations_applied": _migrations_applied,
+    "accounts_linked_once": _accounts_linked_once,
+    "attendance_within_terms": _attendance_within_terms,
+    "sheets_verified": _sheets_verified,
 }
