@@ -3,6 +3,8 @@
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import DJANGO_PATH_CONVERTER_MAPPING
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
 _PROBLEM = {
@@ -49,6 +51,9 @@ _MEANING = {
 }
 _METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 
+
+# How a row's id in a path (core.paths) is described; the library knows only Django's own converters.
+DJANGO_PATH_CONVERTER_MAPPING["id"] = OpenApiTypes.INT64
 
 IF_MATCH = OpenApiParameter(
     "If-Match",

@@ -44,3 +44,13 @@ def test_every_close_code_and_reason_is_documented_for_client_developers() -> No
     assert len(reasons) >= 12
     assert {f"`{reason}`" for reason in reasons if f"`{reason}`" not in document} == set()
     assert {int(code) for code in CloseCode if f"| {int(code)} |" not in document} == set()
+
+
+def test_every_variable_that_the_settings_read_is_documented() -> None:
+    settings_files = sorted((ROOT / "rotc_backend" / "config" / "settings").glob("*.py"))
+    read = {
+        name for file in settings_files for name in re.findall(r'\benv\.\w+\(\s*"([A-Z][A-Z_]+)"', file.read_text())
+    }
+    assert len(read) >= 30
+    documented = set(re.findall(r"`([A-Z][A-Z_]+)`", (ROOT / "docs" / "CONFIGURATION.md").read_text()))
+    assert read - documented == set()

@@ -281,16 +281,18 @@ def test_the_secret_is_generated_in_the_group_and_nowhere_else() -> None:
     assert isinstance(blueprint.groups["rgms-shared"]["DJANGO_SECRET_KEY"], Generated)
 
 
-def test_cloudinary_and_sentry_are_prompted_for_on_each_service() -> None:
+def test_cloudinary_sentry_and_the_mail_server_are_prompted_for_where_they_are_used() -> None:
     blueprint = blueprint_read(ROOT / "render.yaml")
 
-    for service in blueprint.services.values():
+    for name, service in blueprint.services.items():
+        sends = {"EMAIL_URL", "DEFAULT_FROM_EMAIL"} if name in {FOUR[0], FOUR[2]} else set()
         prompted = {key for key, source in service.variables.items() if isinstance(source, Prompted)}
         assert prompted == {
             "CLOUDINARY_CLOUD_NAME",
             "CLOUDINARY_API_KEY",
             "CLOUDINARY_API_SECRET",
             "SENTRY_DSN",
+            *sends,
         }
 
 

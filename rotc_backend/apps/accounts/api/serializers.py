@@ -1,5 +1,6 @@
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.accounts import selectors
@@ -9,7 +10,13 @@ from core.serializers import InstantField, QueryParameters, StrictSerializer
 PASSWORD_LENGTH = 256  # characters; beyond it hashing would be somebody else's work
 
 
+class EmailOutput(serializers.CharField):
+    """An e-mail address, or empty text, which the format `email` does not admit."""
+
+
 class UserOutput(serializers.ModelSerializer):
+    email = EmailOutput(read_only=True)
+
     class Meta:
         model = User
         fields = ("id", "username", "email", "first_name", "last_name", "role", "status")
@@ -19,6 +26,7 @@ class UserOutput(serializers.ModelSerializer):
 class AccountOutput(serializers.ModelSerializer[User]):
     """An account as administrators see it."""
 
+    email = EmailOutput(read_only=True)
     archived_at = InstantField(read_only=True, allow_null=True, help_text="null: not archived.")
     created_at = InstantField(read_only=True)
     updated_at = InstantField(read_only=True)
@@ -160,11 +168,16 @@ class AuditActorOutput(serializers.ModelSerializer[User]):
         read_only_fields = fields
 
 
+@extend_schema_field({"type": ["object", "null"], "additionalProperties": True})
+class RecordedField(serializers.JSONField):
+    """Field names and their values; null where there is nothing to tell."""
+
+
 class AuditEntryOutput(serializers.ModelSerializer[AuditEntry]):
     at = InstantField(read_only=True)
     actor = AuditActorOutput(read_only=True, allow_null=True, help_text="null: the system, or somebody not signed in.")
-    before = serializers.JSONField(read_only=True, allow_null=True)
-    after = serializers.JSONField(read_only=True, allow_null=True)
+    before = RecordedField(read_only=True)
+    after = RecordedField(read_only=True)
 
     class Meta:
         model = AuditEntry

@@ -228,7 +228,8 @@ def _attendance_within_terms(check: str) -> Iterator[Finding]:
     """Records that no grade counts: the day lies outside its term, or its cadet is not enrolled there."""
     for key, date, start, end in _rows(
         "SELECT d.id, d.date, t.starts_on, t.ends_on FROM training_trainingday d "
-        "JOIN cadets_term t ON t.id = d.term_id WHERE d.date NOT BETWEEN t.starts_on AND t.ends_on ORDER BY d.id LIMIT %s",
+        "JOIN cadets_term t ON t.id = d.term_id WHERE d.date NOT BETWEEN t.starts_on AND t.ends_on "
+        "ORDER BY d.id LIMIT %s",
         [FINDINGS_COUNTED],
     ):
         yield Finding(

@@ -6,6 +6,7 @@ from rest_framework.test import APIClient
 from apps.operations import rules
 from core import broker
 from core.clock import now
+from core.version import VERSION
 
 
 def everybody_beats() -> None:
@@ -29,7 +30,7 @@ class TestHealth:
         assert {key: body[key] for key in ("status", "services", "version", "environment")} == {
             "status": "healthy",
             "services": {"database": "connected", "redis": "connected", "celery": "running"},
-            "version": "1.0.0",
+            "version": VERSION,
             "environment": "testing",
         }
         assert body["timestamp"].endswith("Z")

@@ -1,0 +1,270 @@
+"""One world for the tests of all routes: a term, two cadets of different companies, staff, and what belongs to whom."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from django.core.cache import cache as django_cache
+from django.db import transaction
+from rest_framework.test import APIClient
+
+from apps.accounts import selectors, services
+from apps.accounts.models import AuditEntry, Role, Status
+from apps.accounts.tests import factories
+from apps.accounts.tests.factories import Person
+from apps.cadets.models import Cadet, Company, Enrollment, Platoon, StaffFunction, StaffProfile, Term
+from apps.grading.models import Adjustment, ExamScore, GradeSheet, GradingPolicy, MeritDemerit
+from apps.grading.services.closing import term_close
+from apps.messaging.models import Announcement, AnnouncementPhoto, Message, Notification, Room
+from apps.messaging.services.rooms import rooms_ensure
+from apps.operations.models import Probe
+from apps.training.models import AttendanceRecord, ExcuseLetter, StaffAttendanceRecord, TrainingDay
+from core import cache
+from core.clock import manila_date, now
+from core.uploads import file_store
+
+ANONYMOUS, PENDING, ARCHIVED = "anonymous", "pending", "archived"
+CADET, OTHER_CADET = "cadet", "other cadet"
+STAFF, PRIVILEGED_STAFF, ADMIN = "staff", "privileged staff", "admin"
+PEOPLE = (ANONYMOUS, PENDING, ARCHIVED, CADET, OTHER_CADET, STAFF, PRIVILEGED_STAFF, ADMIN)
+
+DAY = dt.timedelta(days=1)
+POLICY = {
+    "attendance_weight": "30.00",
+    "aptitude_weight": "30.00",
+    "subject_weight": "40.00",
+    "attended_statuses": ["present", "late", "excused"],
+    "bands": [["95.00", "1.00"], ["90.00", "1.50"], ["85.00", "2.00"], ["80.00", "2.50"], ["75.00", "3.00"]],
+    "failing_equivalent": "5.00",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """`ids` are of rows that belong to the first cadet where rows belong to somebody. `people` lacks the anonymous.
+
+    `marks` are words that stand in one cadet's rows and nowhere else, so that an answer shows whom it speaks of.
+    """
+
+    people: Mapping[str, Person]
+    ids: Mapping[str, int | str] = field(repr=False)
+    marks: Mapping[str, tuple[str, ...]]
+    today: dt.date
+
+    def client(self, name: str) -> APIClient:
+        """A new client that sends the person's access token, also one that is refused by now."""
+        return APIClient() if name == ANONYMOUS else self.people[name].client
+
+
+def world_create() -> World:
+    """Build the world inside the caller's transaction, straight into the tables where no operation is the subject."""
+    people = {
+        PENDING: factories.signed_in(factories.user("Wahid")),
+        ARCHIVED: factories.signed_in(factories.user("Salazar")),
+        CADET: factories.signed_in(factories.user("Liza")),
+        OTHER_CADET: factories.signed_in(factories.user("Omar")),
+        STAFF: factories.signed_in(factories.user("Ramon", role=Role.TRAINING_STAFF)),
+        PRIVILEGED_STAFF: factories.signed_in(factories.user("Corazon", role=Role.TRAINING_STAFF)),
+        ADMIN: factories.signed_in(factories.user("Amina", role=Role.ADMIN)),
+    }
+    today = manila_date(now())
+    ids = _unit(people, today)
+    ids |= _records(people, ids, today)
+    ids |= _messages(people, ids)
+    _lose_access(people)
+    return World(
+        people=people,
+        ids=ids,
+        marks={CADET: ("2025-0001", "Macaraeg"), OTHER_CADET: ("2025-0002", "Pangandaman")},
+        today=today,
+    )
+
+
+def _unit(people: Mapping[str, Person], today: dt.date) -> dict[str, int | str]:
+    term = Term.objects.create(
+        school_year="2025-2026",
+        semester="1st",
+        starts_on=today - 90 * DAY,
+        ends_on=today + 60 * DAY,
+        is_current=True,
+    )
+    past_term = Term.objects.create(
+        school_year="2024-2025", semester="2nd", starts_on=today - 300 * DAY, ends_on=today - 150 * DAY
+    )
+    closed_term = Term.objects.create(
+        school_year="2024-2025", semester="1st", starts_on=today - 480 * DAY, ends_on=today - 330 * DAY
+    )
+    # They come with the migrations, but a test that commits is followed by a flush, which takes them.
+    alpha, bravo = (Company.objects.get_or_create(name=name)[0] for name in ("Alpha", "Bravo"))
+    platoon, _ = Platoon.objects.get_or_create(name="1st Platoon")
+    liza = Cadet.objects.create(
+        student_id="2025-0001", last_name="Macaraeg", first_name="Liza", photo=_picture(), user=people[CADET].user
+    )
+    omar = Cadet.objects.create(
+        student_id="2025-0002", last_name="Pangandaman", first_name="Omar", user=people[OTHER_CADET].user
+    )
+    unlinked = Cadet.objects.create(student_id="2025-0003", last_name="Sarip", first_name="Norhaya")
+    enrollments = {
+        cadet.pk: Enrollment.objects.create(
+            cadet=cadet, term=term, company=company, platoon=platoon, enrolled_on=term.starts_on
+        )
+        for cadet, company in ((liza, alpha), (omar, bravo))
+    }
+    for one in (past_term, closed_term):
+        Enrollment.objects.create(cadet=liza, term=one, company=alpha, platoon=platoon, enrolled_on=one.starts_on)
+    instructor = _profile("Villanueva", StaffFunction.INSTRUCTOR, people[STAFF])
+    _profile("Lucman", StaffFunction.COMMANDANT, people[PRIVILEGED_STAFF])
+    colleague = StaffProfile.objects.create(last_name="Usman", first_name="Datu", email="usman@rotc.example")
+    GradingPolicy.objects.get_or_create(term=None, defaults=POLICY)
+    GradingPolicy.objects.create(term=past_term, **POLICY)
+    return {
+        "user_id": people[CADET].user.pk,
+        "spare_user_id": factories.user("Fatima").pk,
+        "spare_staff_user_id": factories.user("Bautista", role=Role.TRAINING_STAFF).pk,
+        "term_id": term.pk,
+        "past_term_id": past_term.pk,
+        "closed_term_id": closed_term.pk,
+        "company_id": alpha.pk,
+        "platoon_id": platoon.pk,
+        "cadet_id": liza.pk,
+        "other_cadet_id": omar.pk,
+        "unlinked_cadet_id": unlinked.pk,
+        "enrollment_id": enrollments[liza.pk].pk,
+        "other_enrollment_id": enrollments[omar.pk].pk,
+        "staff_id": instructor.pk,
+        "unlinked_staff_id": colleague.pk,
+    }
+
+
+def _profile(last_name: str, function: StaffFunction, person: Person) -> StaffProfile:
+    return StaffProfile.objects.create(
+        last_name=last_name,
+        first_name=person.user.username,
+        email=f"{last_name.lower()}@rotc.example",
+        function=function,
+        user=person.user,
+    )
+
+
+def _records(people: Mapping[str, Person], ids: Mapping[str, int | str], today: dt.date) -> dict[str, int | str]:
+    admin, instructor = people[ADMIN].user, people[STAFF].user
+    held = TrainingDay.objects.create(term_id=ids["term_id"], date=today - 7 * DAY, title="Drill")
+    cancelled = TrainingDay.objects.create(
+        term_id=ids["term_id"], date=today - 14 * DAY, title="March", cancelled_at=now(), cancel_reason="Typhoon"
+    )
+    TrainingDay.objects.create(term_id=ids["term_id"], date=today + 7 * DAY, title="Map reading")
+    for cadet_id in (ids["cadet_id"], ids["other_cadet_id"]):
+        AttendanceRecord.objects.create(training_day=held, cadet_id=cadet_id, status="absent", recorded_by=instructor)
+    StaffAttendanceRecord.objects.create(
+        training_day=held, staff_profile_id=ids["staff_id"], status="present", recorded_by=admin
+    )
+    letters = {
+        cadet_id: ExcuseLetter.objects.create(
+            cadet_id=cadet_id,
+            term_id=ids["term_id"],
+            date_absent=held.date,
+            training_day=held,
+            reason="Fever",
+            file=_picture(),
+            file_name="certificate.jpg",
+            file_type="image/jpeg",
+        )
+        for cadet_id in (ids["cadet_id"], ids["other_cadet_id"])
+    }
+    merits = {}
+    for enrollment_id in (ids["enrollment_id"], ids["other_enrollment_id"]):
+        ExamScore.objects.create(enrollment_id=enrollment_id, exam="prelim", score="85.00", recorded_by=instructor)
+        merits[enrollment_id] = MeritDemerit.objects.create(
+            enrollment_id=enrollment_id, kind="merit", points=10, reason="Helped at the flag", issued_by=instructor
+        )
+    adjustment = Adjustment.objects.create(
+        enrollment_id=ids["enrollment_id"], component="aptitude", points="1.00", reason="Band", issued_by=admin
+    )
+    term_close(actor=people[ADMIN].principal, term_id=int(ids["closed_term_id"]))
+    AuditEntry.objects.create(actor=admin, action="term.create", target=f"term:{ids['term_id']}")
+    return {
+        "training_day_id": held.pk,
+        "cancelled_day_id": cancelled.pk,
+        "letter_id": letters[ids["cadet_id"]].pk,
+        "merit_id": merits[ids["enrollment_id"]].pk,
+        "adjustment_id": adjustment.pk,
+        "exam": "prelim",
+        "sheet_id": GradeSheet.objects.get(enrollment__term_id=ids["closed_term_id"]).pk,
+    }
+
+
+def _messages(people: Mapping[str, Person], ids: Mapping[str, int | str]) -> dict[str, int | str]:
+    liza, ramon = people[CADET].user, people[STAFF].user
+    rooms_ensure()
+    company_room = Room.objects.get(kind="company", company_id=ids["company_id"])
+    staff_room = Room.objects.get(kind="staff")
+    # A direct room names its two people in ascending id.
+    direct_room = Room.objects.create(kind="direct", first_person=liza, second_person=ramon)
+    messages = [
+        Message.objects.create(room=room, author=liza, body="Macaraeg here.", client_id="client-1", created_at=now())
+        for room in (company_room, direct_room)
+    ]
+    announcements = [
+        Announcement.objects.create(
+            kind="announcement", title="Muster", text="At seven.", date=now(), created_by=ramon, archived_at=archived_at
+        )
+        for archived_at in (None, now())
+    ]
+    photo = AnnouncementPhoto.objects.create(announcement=announcements[0], file=_picture(), created_by=ramon)
+    notification = Notification.objects.create(
+        recipient=people[CADET].user, title="For Macaraeg", body="Formation at seven."
+    )
+    Notification.objects.create(recipient=people[OTHER_CADET].user, title="For Pangandaman", body="Formation at six.")
+    probe = Probe.objects.create(requested_by=people[ADMIN].user)
+    return {
+        "notification_id": notification.pk,
+        "probe_id": str(probe.pk),
+        "room_id": company_room.pk,
+        "staff_room_id": staff_room.pk,
+        "direct_room_id": direct_room.pk,
+        "message_id": messages[0].pk,
+        "direct_message_id": messages[1].pk,
+        "announcement_id": announcements[0].pk,
+        "archived_announcement_id": announcements[1].pk,
+        "photo_id": photo.pk,
+    }
+
+
+def _picture() -> str:
+    return file_store(folder="tests", extension="jpg", content=b"\xff\xd8\xff\xd9")
+
+
+def _lose_access(people: Mapping[str, Person]) -> None:
+    """Two had access once; their tokens are unexpired. Approval is taken back where it can be: in the admin site."""
+    services.user_archive(actor=people[ADMIN].principal, user_id=people[ARCHIVED].user.pk)
+    pending = people[PENDING].user
+    pending.status = Status.PENDING
+    pending.save(update_fields=["status"])
+    services.user_changed_by_admin(actor_id=people[ADMIN].user.pk, user=pending, created=False, fields=["status"])
+
+
+@contextmanager
+def world_standing() -> Iterator[World]:
+    """The world for as long as the block lasts; nothing of it is committed."""
+    with transaction.atomic():
+        # Ids begin anew with every test database, and so do the keys made of them.
+        django_cache.clear()
+        cache.forget_failures()
+        world = world_create()
+        selectors.announce_revocation()
+        yield world
+        transaction.set_rollback(True)
+    selectors.announce_revocation()
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Whatever is written inside the block is taken back after it."""
+    try:
+        with transaction.atomic():
+            yield
+            transaction.set_rollback(True)
+    finally:
+        # The process may have read the revocations while a session was ended that stands again now.
+        selectors.announce_revocation()

@@ -1,0 +1,160 @@
+"""Many rows of everything around the world of `tests.cast`, in as few statements as possible."""
+
+import datetime as dt
+
+from apps.accounts.models import AuditEntry, Role, Status, User
+from apps.cadets.models import Cadet, Company, Enrollment, Platoon, StaffProfile, Term
+from apps.grading.models import Adjustment, ExamScore, MeritDemerit
+from apps.messaging.models import Announcement, AnnouncementPhoto, Message, Notification, ReadMark, Room
+from apps.training.models import AttendanceRecord, ExcuseLetter, StaffAttendanceRecord, TrainingDay
+from core.clock import now
+from tests.cast import ADMIN, CADET, DAY, STAFF, World
+
+
+def crowd_add(world: World, *, first: int, count: int) -> None:
+    """Add `count` rows of each kind, numbered from `first`: everything that a list can hold grows by so many."""
+    numbers = range(first, first + count)
+    admin, instructor = world.people[ADMIN].user, world.people[STAFF].user
+    users = User.objects.bulk_create(
+        User(
+            username=f"crowd-{number}",
+            password="!",
+            email=f"crowd-{number}@rotc.example",
+            role=Role.CADET,
+            status=Status.APPROVED if number % 2 else Status.PENDING,
+        )
+        for number in numbers
+    )
+    Term.objects.bulk_create(
+        Term(
+            school_year=f"{1000 + number}-{1001 + number}",
+            semester="1st",
+            starts_on=dt.date(1000 + number, 8, 1),
+            ends_on=dt.date(1000 + number, 12, 20),
+        )
+        for number in numbers
+    )
+    companies = Company.objects.bulk_create(Company(name=f"Company {number}") for number in numbers)
+    Room.objects.bulk_create(Room(kind="company", company=company) for company in companies)
+    Platoon.objects.bulk_create(Platoon(name=f"Platoon {number}") for number in numbers)
+    AuditEntry.objects.bulk_create(
+        AuditEntry(actor=user, action="user.create", target=f"user:{user.pk}") for user in users
+    )
+    days = TrainingDay.objects.bulk_create(
+        TrainingDay(term_id=world.ids["term_id"], date=world.today - (1 + number % 80) * DAY, title=f"Drill {number}")
+        for number in numbers
+    )
+    enrollments = _cadets(world, users)
+    _grades(world, enrollments)
+    _attendance(world, enrollments, days)
+    profiles = StaffProfile.objects.bulk_create(
+        StaffProfile(last_name=f"Sarip {number}", first_name="Datu", email=f"staff-{number}@rotc.example")
+        for number in numbers
+    )
+    StaffAttendanceRecord.objects.bulk_create(
+        [
+            StaffAttendanceRecord(training_day=day, staff_profile_id=world.ids["staff_id"], status="present")
+            for day in days
+        ]
+        + [
+            StaffAttendanceRecord(
+                training_day_id=world.ids["training_day_id"], staff_profile=profile, status="late", recorded_by=admin
+            )
+            for profile in profiles
+        ]
+    )
+    _chat(world, users)
+    Notification.objects.bulk_create(
+        Notification(recipient=world.people[CADET].user, title=f"Note {number}", body="…") for number in numbers
+    )
+    for recorded in (world.ids["enrollment_id"], *[enrollment.pk for enrollment in enrollments]):
+        MeritDemerit.objects.bulk_create(
+            MeritDemerit(enrollment_id=recorded, kind="merit", points=2, reason="Drill", issued_by=instructor)
+            for _ in numbers[: count if recorded == world.ids["enrollment_id"] else 1]
+        )
+
+
+def _chat(world: World, users: list[User]) -> None:
+    """Messages of everybody in the company's room and in direct rooms with the first cadet; announcements."""
+    liza, instructor = world.people[CADET].user, world.people[STAFF].user
+    direct = Room.objects.bulk_create(Room(kind="direct", first_person=liza, second_person=user) for user in users)
+    told = [
+        (user, room) for user, own in zip(users, direct, strict=True) for room in (int(world.ids["room_id"]), own.pk)
+    ]
+    messages = Message.objects.bulk_create(
+        Message(room_id=room_id, author=user, body="Present.", client_id="client-1", created_at=now())
+        for user, room_id in told
+    )
+    ReadMark.objects.bulk_create(
+        ReadMark(room_id=message.room_id, user_id=message.author_id, last_message=message, read_at=now())
+        for message in messages
+    )
+    announcements = Announcement.objects.bulk_create(
+        Announcement(kind="activity", title=user.username, text="…", date=world.today, created_by=instructor)
+        for user in users
+    )
+    AnnouncementPhoto.objects.bulk_create(
+        AnnouncementPhoto(announcement=announcement, file="none.jpg", created_by=instructor)
+        for announcement in announcements
+        for _ in range(2)
+    )
+
+
+def _cadets(world: World, users: list[User]) -> list[Enrollment]:
+    """Cadets of the company and platoon of the world's first cadet, also in the term before."""
+    cadets = Cadet.objects.bulk_create(
+        Cadet(student_id=user.username, last_name=f"Reyes {user.pk}", first_name="Bea", user=user) for user in users
+    )
+    enrolled = [
+        Enrollment(
+            cadet=cadet,
+            term_id=world.ids[term],
+            company_id=world.ids["company_id"],
+            platoon_id=world.ids["platoon_id"],
+            enrolled_on=world.today - 400 * DAY,
+        )
+        for term in ("term_id", "past_term_id")
+        for cadet in cadets
+    ]
+    Enrollment.objects.bulk_create(enrolled)
+    return enrolled[: len(cadets)]
+
+
+def _grades(world: World, enrollments: list[Enrollment]) -> None:
+    admin, instructor = world.people[ADMIN].user, world.people[STAFF].user
+    ExamScore.objects.bulk_create(
+        ExamScore(enrollment=enrollment, exam=exam, score="80.00", recorded_by=instructor)
+        for enrollment in enrollments
+        for exam in ("prelim", "midterm", "final")
+    )
+    Adjustment.objects.bulk_create(
+        Adjustment(enrollment_id=enrollment_id, component="aptitude", points="1.00", reason="Band", issued_by=admin)
+        for enrollment in enrollments
+        for enrollment_id in (enrollment.pk, world.ids["enrollment_id"])
+    )
+
+
+def _attendance(world: World, enrollments: list[Enrollment], days: list[TrainingDay]) -> None:
+    instructor = world.people[STAFF].user
+    cadet_ids = [world.ids["cadet_id"], *[enrollment.cadet_id for enrollment in enrollments]]
+    everybody = [(day.pk, cadet_id) for day in days for cadet_id in cadet_ids]
+    everybody += [(int(world.ids["training_day_id"]), cadet_id) for cadet_id in cadet_ids[1:]]
+    AttendanceRecord.objects.bulk_create(
+        (
+            AttendanceRecord(training_day_id=day_id, cadet_id=cadet_id, status="present", recorded_by=instructor)
+            for day_id, cadet_id in everybody
+        ),
+        batch_size=2000,
+    )
+    ExcuseLetter.objects.bulk_create(
+        ExcuseLetter(
+            cadet_id=cadet_id,
+            term_id=world.ids["term_id"],
+            date_absent=day.date,
+            training_day=day,
+            reason="Fever",
+            state=state,
+        )
+        for enrollment, day in zip(enrollments, days, strict=True)
+        for cadet_id, state in ((enrollment.cadet_id, "pending"), (world.ids["cadet_id"], "withdrawn"))
+    )

@@ -1,0 +1,154 @@
+"""Every operation and every person, against docs/permissions.md, with real tokens and requests that are valid."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoDbBlocker
+from rest_framework.test import APIClient
+
+from apps.accounts.tests.factories import PASSWORD
+from tests.calls import CALLS, call_of
+from tests.cast import ANONYMOUS, ARCHIVED, PENDING, PEOPLE, World, undone, world_standing
+from tests.routes import METHODS, api_routes, shape
+
+pytestmark = pytest.mark.django_db
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "permissions.md"
+ROUTES = {route.path: route for route in api_routes()}
+CELL = re.compile(r"yes|own|40[134](?: [a-z_]+)?")
+
+
+def rows_of(page: str) -> list[tuple[str, dict[str, str]]]:
+    """("METHOD /path", {person: cell}) for each row of the page's tables of operations."""
+    rows = []
+    for line in page.splitlines():
+        if line.startswith("| `/api/"):
+            path, method, *cells = (cell.strip().strip("`") for cell in line.strip().strip("|").split("|"))
+            assert len(cells) == len(PEOPLE), line
+            assert all(CELL.fullmatch(cell) for cell in cells), line
+            rows.append((f"{method} {path}", dict(zip(PEOPLE, cells, strict=True))))
+    return rows
+
+
+ROWS = rows_of(PAGE.read_text())
+CELLS = dict(ROWS)
+PARAMETERS = {parameter for operation in CELLS for parameter in re.findall(r"{(\w+)}", operation)}
+PUBLIC = sorted(operation for operation, cells in ROWS if cells[ANONYMOUS] == "yes")
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
+    """Built once: each request below is undone after its answer."""
+    with django_db_blocker.unblock(), world_standing() as world:
+        yield world
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    status: int
+    text: str
+
+    @property
+    def code(self) -> str:
+        """The problem's code."""
+        return str(json.loads(self.text)["code"])
+
+
+def send(world: World, operation: str, person: str, client: APIClient | None = None) -> Answer:
+    """The answer to the valid request for `operation`, as `person` sends it."""
+    method, path = operation.split(" ")
+    call = call_of(operation)
+    if call.prepare is not None:
+        call.prepare(world, person)
+    ids = {**world.ids, **(call.ids(world, person) if call.ids else {})}
+    address = path.format_map(ids)
+    if call.query is not None:
+        address += "?" + call.query(world, person)
+    sent: dict[str, Any] = {}
+    if call.body is not None:
+        sent = {"data": call.body(world, person), "format": "multipart" if call.form else "json"}
+    if call.version:
+        sent["headers"] = {"if-match": call.version}
+    answer: Any = getattr(client or world.client(person), method.lower())(address, **sent)
+    content = b"".join(answer.streaming_content) if answer.streaming else answer.content
+    return Answer(status=answer.status_code, text=content.decode(errors="replace"))
+
+
+def test_the_page_and_the_routes_name_the_same_operations_once() -> None:
+    operations = {shape(operation): operation for route in ROUTES.values() for operation in route.operations}
+    rows = {shape(operation): operation for operation in CELLS}
+    assert len(operations) > 100
+    assert sorted(operations[each] for each in set(operations) - set(rows)) == [], "operations without a row"
+    assert sorted(rows[each] for each in set(rows) - set(operations)) == [], "rows without an operation"
+    assert len(ROWS) == len(CELLS), "a row stands twice"
+
+
+def test_no_request_is_left_over() -> None:
+    assert sorted(set(CALLS) - set(CELLS)) == []
+
+
+@pytest.mark.parametrize("operation", list(CELLS))
+def test_everybody_gets_what_the_page_says(world: World, operation: str) -> None:
+    wrong = []
+    for person, cell in CELLS[operation].items():
+        with undone():
+            answer = send(world, operation, person)
+            if problem := disagreement(world, operation, person, cell, answer):
+                wrong.append(f"{person}: {problem}")
+    assert not wrong, "\n".join(["", *wrong])
+
+
+def disagreement(world: World, operation: str, person: str, cell: str, answer: Answer) -> str:
+    """What is wrong with an answer, or an empty string."""
+    if cell in {"yes", "own"}:
+        succeeds = call_of(operation).succeeds
+        if answer.status != succeeds:
+            return f"expected {succeeds}, came {answer.status} {answer.text}"
+        others = [mark for owner, marks in world.marks.items() if owner != person for mark in marks]
+        told = [mark for mark in others if cell == "own" and person in world.marks and mark in answer.text]
+        return f"the answer tells of others: {told}" if told else ""
+    status, _, code = cell.partition(" ")
+    if answer.status != int(status):
+        return f"expected {cell}, came {answer.status} {answer.text}"
+    code = code or {"401": "token_missing" if person == ANONYMOUS else "token_revoked", "403": "permission_denied"}.get(
+        status, ""
+    )
+    return f"expected the code {code}, came {answer.code}" if code and answer.code != code else ""
+
+
+@pytest.mark.parametrize("operation", PUBLIC)
+@pytest.mark.parametrize("token", ["undefined", "x.y.z", ""])
+def test_a_broken_token_does_not_break_a_public_operation(world: World, operation: str, token: str) -> None:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+    with undone():
+        answer = send(world, operation, ANONYMOUS, client)
+    assert answer.status == call_of(operation).succeeds, answer.text
+
+
+@pytest.mark.parametrize(("person", "code"), [(PENDING, "account_pending"), (ARCHIVED, "account_archived")])
+def test_who_lost_access_is_told_why_only_with_the_right_password(world: World, person: str, code: str) -> None:
+    username = world.people[person].user.username
+    with undone():
+        wrong = APIClient().post("/api/v1/auth/login", {"username": username, "password": "not this one either"})
+        right = APIClient().post("/api/v1/auth/login", {"username": username, "password": PASSWORD})
+    assert (wrong.status_code, wrong.json()["code"]) == (401, "credentials_wrong")
+    assert (right.status_code, right.json()["code"]) == (403, code)
+
+
+@pytest.mark.parametrize("path", sorted(set(ROUTES) - {operation.split(" ")[1] for operation in PUBLIC}))
+def test_a_stranger_does_not_even_learn_which_methods_a_path_has(world: World, client: Client, path: str) -> None:
+    address = path.format_map(world.ids)
+    for method in (*METHODS, "OPTIONS"):
+        answer = client.generic(method, address)
+        assert (answer.status_code, answer.json()["code"]) == (401, "token_missing"), (method, answer.content)
+
+
+def test_every_parameter_names_a_row_of_the_world(world: World) -> None:
+    """Otherwise a 404 in the page could mean that the test asked for nothing that exists."""
+    assert sorted(PARAMETERS - set(world.ids)) == []
