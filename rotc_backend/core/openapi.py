@@ -85,7 +85,7 @@ def document_problems(result: dict[str, Any], generator: Any, request: Any, publ
         for method, operation in operations.items():
             if method in _METHODS:
                 declared = [status for status in operation.get("responses", {}) if status >= "400"]
-                for status in {*_statuses(path, operation), *declared}:
+                for status in sorted({*_statuses(path, operation), *declared}):
                     _document(operation, status)
     return result
 
