@@ -36,7 +36,7 @@ Document = Mapping[str, Any]
 def endpoints_page(document: Document) -> str:
     """The page in Markdown, for a whole OpenAPI document."""
     operations = list(_operations(document))
-    tags = sorted({tag for _, _, operation in operations for tag in operation.get("tags", ["other"])[:1]})
+    tags = {tag["name"]: tag["description"] for tag in document["tags"]}
     lines = [
         "# REST interface",
         "",
@@ -60,17 +60,17 @@ def endpoints_page(document: Document) -> str:
         "## Contents",
         "",
     ]
-    for tag in tags:
-        lines.append(f"- [{_title(tag)}](#{_anchor(_title(tag))})")
+    for tag, about in tags.items():
+        lines.append(f"- [{_title(tag)}](#{_anchor(_title(tag))}): {about}")
         lines += [
             f"  - [`{method.upper()} {path}`](#{_anchor(f'{method.upper()} {path}')}) {operation.get('summary', '')}"
             for method, path, operation in operations
-            if operation.get("tags", ["other"])[0] == tag
+            if operation["tags"][0] == tag
         ]
-    for tag in tags:
-        lines += ["", f"## {_title(tag)}"]
+    for tag, about in tags.items():
+        lines += ["", f"## {_title(tag)}", "", about]
         for method, path, operation in operations:
-            if operation.get("tags", ["other"])[0] == tag:
+            if operation["tags"][0] == tag:
                 lines += ["", *_section(document, method, path, operation, _shared_meanings(operations))]
     return "\n".join(lines) + "\n"
 

@@ -24,6 +24,7 @@ def test_every_operation_has_its_section_with_an_example() -> None:
 def test_a_page_tells_parameters_fields_answers_and_roles() -> None:
     page = endpoints_page(
         {
+            "tags": [{"name": "cadets", "description": "Who is trained."}],
             "paths": {
                 "/api/v1/cadets/{cadet_id}": {
                     "patch": {
@@ -58,6 +59,8 @@ def test_a_page_tells_parameters_fields_answers_and_roles() -> None:
         }
     )
     for line in (
+        "## Cadets",
+        "Who is trained.",
         "Who: administrators.",
         "| `If-Match` | header, required | string |  |",
         "| `name` | string (at most 64) | Family name. |",

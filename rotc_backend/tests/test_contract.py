@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
@@ -17,6 +18,13 @@ def test_the_committed_openapi_document_is_what_the_code_describes(tmp_path: Pat
     generated = tmp_path / "openapi.yaml"
     call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(generated))
     assert settings.OPENAPI_FILE.read_text() == generated.read_text(), "run ./scripts/openapi and look at its diff"
+
+
+def test_every_group_of_operations_is_described_and_none_is_empty() -> None:
+    document = yaml.safe_load(settings.OPENAPI_FILE.read_text())
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    used = {tag for operation in operations for tag in operation["tags"]}
+    assert used == {tag["name"] for tag in document["tags"]}
 
 
 @pytest.mark.django_db

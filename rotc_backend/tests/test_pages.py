@@ -52,6 +52,7 @@ def tab(browser: Browser) -> Iterator[Tab]:
 def test_the_reference_shows_its_operations_without_an_error(running_system: RunningSystem, tab: Tab) -> None:
     page = tab.page
     page.goto(f"{running_system.web_url}/api/docs/")
+    page.get_by_role("link", name="auth", exact=True).click(timeout=15_000)
     page.get_by_text("/api/v1/auth/login").first.wait_for(timeout=15_000)
     assert tab.errors == []
 

@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass
 
 from django.db import DatabaseError, InterfaceError
-from django.db.models import F, Q, QuerySet, Value
-from django.db.models.functions import Lower
+from django.db.models import BigIntegerField, F, IntegerField, Q, QuerySet, UUIDField, Value
+from django.db.models.functions import Cast, Lower
 
 from apps.accounts.models import AuditEntry, Revocation, Status, TokenGeneration, User
 from apps.accounts.rules import Principal, RevocationWindow
@@ -142,19 +142,28 @@ def token_generation() -> int:
 
 
 def revocation_window() -> RevocationWindow:
-    """Read the whole window from the database (two queries).
+    """Read the whole window from the database, in one query.
 
     By time and never by id: a transaction with a lower id can commit later, and its revocation would be lost.
     """
     sessions: set[str] = set()
     least_version: dict[int, int] = {}
-    rows = Revocation.objects.filter(at__gt=now() - WINDOW)
-    for session_id, user_id, version in rows.values_list("session_id", "user_id", "least_version"):
+    generation = 1
+    nothing = Value(None, BigIntegerField())
+    rows = Revocation.objects.filter(at__gt=now() - WINDOW).values_list(
+        "session_id", "user_id", "least_version", nothing
+    )
+    generations = TokenGeneration.objects.values_list(
+        Value(None, UUIDField()), nothing, Value(None, IntegerField()), Cast("generation", BigIntegerField())
+    )
+    for session_id, user_id, version, current in rows.union(generations, all=True):
         if session_id is not None:
             sessions.add(str(session_id))
         if user_id is not None and version is not None:
             least_version[user_id] = max(version, least_version.get(user_id, 0))
-    return RevocationWindow(sessions=frozenset(sessions), least_version=least_version, generation=token_generation())
+        if current is not None:
+            generation = current
+    return RevocationWindow(sessions=frozenset(sessions), least_version=least_version, generation=generation)
 
 
 @dataclass(frozen=True, kw_only=True)
