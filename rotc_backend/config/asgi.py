@@ -19,6 +19,7 @@ from apps.realtime.middleware import SocketDoor
 from apps.realtime.server import start_with_daphne
 from core import broker
 from core.checks import refuse_misconfiguration
+from core.content_types import utf8_asgi
 from core.timeouts import bound_statements
 
 refuse_misconfiguration(serves_http=True)
@@ -41,7 +42,9 @@ class HealthHandler(ASGIHandler):
         return request, error
 
 
-application = ProtocolTypeRouter({"http": HealthHandler(), "websocket": SocketDoor([*websocket_urlpatterns])})
+application = ProtocolTypeRouter(
+    {"http": utf8_asgi(HealthHandler()), "websocket": SocketDoor([*websocket_urlpatterns])}
+)
 
 start_sampler()
 atexit.register(leave)

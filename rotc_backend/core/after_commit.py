@@ -30,10 +30,15 @@ def wake() -> None:
     """Tell every channels process, once the present transaction has committed, that the event log has grown."""
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("wake() belongs into the transaction that wrote the event")
-    # Once for all events of a transaction; a wake-up opens a connection of its own. What a savepoint takes back, it
-    # takes from this list too, with its events.
-    if not any(function is _wake for _, function, _ in transaction.get_connection().run_on_commit):
-        transaction.on_commit(_wake, robust=True)
+    # Once for all events of a transaction, since a wake-up opens a connection of its own, and at the end: who is woken
+    # fetches at once, and must find the cache moved by all that was written. What a savepoint takes back, it takes
+    # from this list too, with its events.
+    waiting = transaction.get_connection().run_on_commit
+    for entry in [entry for entry in waiting if entry[1] is _wake]:
+        waiting.remove(entry)
+        waiting.append(entry)
+        return
+    transaction.on_commit(_wake, robust=True)
 
 
 def _send(job: Job) -> None:

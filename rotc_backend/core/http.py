@@ -260,7 +260,9 @@ def page_body(*, count: int, page: int, page_size: int, results: Any) -> dict[st
     return {"count": count, "page": page, "page_size": page_size, "results": results}
 
 
-_ENTITY_TAG = re.compile(r'"v([1-9][0-9]{0,8})"')
+# Weak ones too: a proxy that compresses an answer makes its tag weak (Cloudflare does), and a version that counts every
+# change tells as much either way.
+_ENTITY_TAG = re.compile(r'(?:W/)?"v([1-9][0-9]{0,8})"')
 
 
 def entity_tag(version: int) -> str:

@@ -147,6 +147,15 @@ def claims_of(token: str, *, kind: str) -> dict[str, Any]:
     return claims
 
 
+def refresh_claims_of(token: str) -> dict[str, Any]:
+    """The claims of a refresh token that no restore of the database has outdated. Raises as `claims_of` does."""
+    claims = claims_of(token, kind=REFRESH)
+    generation = claims.get("gen")
+    if not isinstance(generation, int) or generation < selectors.token_generation():
+        raise refused("token_revoked")
+    return claims
+
+
 def _code_of(cause: Exception) -> str:
     if isinstance(cause, jwt.ExpiredSignatureError):
         return "token_expired"

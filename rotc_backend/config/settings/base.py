@@ -178,9 +178,10 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 ACCESS_TOKEN_MINUTES = 15
 REFRESH_TOKEN_DAYS = 7
-# Wrong passwords within LOCKOUT_MINUTES, after which an account or an address is refused for LOCKOUT_MINUTES.
+# Wrong passwords within LOCKOUT_MINUTES, after which an account or an address is refused for LOCKOUT_MINUTES. A campus
+# is one address: with few allowed, one cadet's typing errors would lock everybody out on the morning of the grades.
 LOCKOUT_ACCOUNT_FAILURES = env.whole("LOCKOUT_ACCOUNT_FAILURES", default=5, least=1, most=100)
-LOCKOUT_ADDRESS_FAILURES = env.whole("LOCKOUT_ADDRESS_FAILURES", default=30, least=1, most=1000)
+LOCKOUT_ADDRESS_FAILURES = env.whole("LOCKOUT_ADDRESS_FAILURES", default=300, least=1, most=10_000)
 LOCKOUT_MINUTES = env.whole("LOCKOUT_MINUTES", default=15, least=1, most=1440)
 # From one address within LOCKOUT_MINUTES. A campus is one address on the morning when everybody registers.
 REGISTRATIONS_PER_ADDRESS = env.whole("REGISTRATIONS_PER_ADDRESS", default=300, least=1, most=10_000)

@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.state import token_backend
 
-from apps.accounts.models import AuditEntry, Session, Status, User
+from apps.accounts.models import AuditEntry, Session, Status, TokenGeneration, User
 from apps.accounts.tests.factories import Person
 from core.clock import now
 
@@ -133,6 +133,11 @@ def test_each_reason_to_refuse_a_refresh_token_is_told_truthfully(cadet: Person)
     for token, code in codes.items():
         assert exchange(token)[1]["code"] == code
     assert exchange(cadet.refresh)[0] == 200  # none of these harmed the session
+
+
+def test_a_refresh_token_from_before_a_restore_is_refused(cadet: Person) -> None:
+    TokenGeneration.objects.update(generation=2)
+    assert exchange(cadet.refresh)[1]["code"] == "token_revoked"
 
 
 def test_a_token_of_a_service_whose_clock_is_ahead_is_accepted(cadet: Person) -> None:

@@ -70,7 +70,7 @@ class RefreshView(APIView):
     def post(self, request: Request) -> Response:
         given = serializers.RefreshInput(data=request.data)
         given.is_valid(raise_exception=True)
-        claims = authentication.claims_of(given.validated_data["refresh"], kind=authentication.REFRESH)
+        claims = authentication.refresh_claims_of(given.validated_data["refresh"])
         session = services.session_rotate(session_id=str(claims.get("sid")), refresh_id=str(claims.get("jti")))
         access, refresh = authentication.token_pair(session)
         return Response(serializers.TokenPairOutput({"access": access, "refresh": refresh}).data)
