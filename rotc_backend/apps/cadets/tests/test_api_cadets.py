@@ -191,6 +191,7 @@ def test_a_change_that_changes_nothing_is_not_told(admin: Person, liza: CadetPer
         (None, (428, "if_match_missing")),
         ("*", (400, "validation_failed")),
         ('"v2"', (412, "version_changed")),
+        ('W/"v2"', (412, "version_changed")),
     ],
 )
 def test_a_change_without_the_right_version_is_refused(
@@ -200,6 +201,11 @@ def test_a_change_without_the_right_version_is_refused(
     answer = admin.client.patch(f"{PATH}/{liza.cadet.pk}", {"course": "x"}, headers=headers)
     assert refused(answer) == expected
     assert told() == []
+
+
+def test_a_tag_that_a_proxy_has_made_weak_is_as_good(admin: Person, liza: CadetPerson) -> None:
+    answer = admin.client.patch(f"{PATH}/{liza.cadet.pk}", {"course": "x"}, headers={"if-match": 'W/"v1"'})
+    assert (answer.status_code, answer["ETag"]) == (200, '"v2"')
 
 
 def test_of_two_officers_who_change_the_same_version_one_is_told_so(admin: Person, liza: CadetPerson) -> None:
