@@ -1,13 +1,13 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import connection, transaction
-from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -15,9 +15,9 @@ from django.urls import reverse
 from django.views import View
 
 from apps.accounts import authentication, services
-from apps.accounts.models import Attempts, AuditEntry, Invitation, PasswordReset, Role, Session, Status, User
+from apps.accounts.models import Attempts, AuditEntry, Invitation, PasswordReset, Session, User
 from core.admin import ReadOnlyAdmin
-from core.errors import Conflict, NotAuthenticated
+from core.errors import DomainError, NotAuthenticated, NotFound, PermissionRefused
 
 
 class AdminSiteBackend(ModelBackend):
@@ -52,12 +52,22 @@ class ChangedUserForm(UserChangeForm):
 
     def clean(self) -> dict[str, Any] | None:
         cleaned = super().clean() or {}
-        closes = cleaned.get("role") != Role.ADMIN or cleaned.get("status") != Status.APPROVED
-        if self.instance.pk is not None and closes and {"role", "status"} & set(self.changed_data):
+        wanted: dict[str, str] = {name: cleaned.get(name, "") for name in ("role", "status")}
+        if self.instance.pk is not None and all(wanted.values()) and wanted.keys() & set(self.changed_data):
             try:
-                services.user_may_close(actor_id=self.actor_id, user_id=self.instance.pk)
-            except Conflict as error:
+                services.account_may_become(actor_id=self.actor_id, user_id=self.instance.pk, **wanted)
+            except DomainError as error:
                 raise ValidationError(error.detail, code=error.code) from error
+        return cleaned
+
+
+class NewPasswordForm(AdminPasswordChangeForm):
+    def clean(self) -> dict[str, Any] | None:
+        cleaned = super().clean()
+        # Switched off for all administrators, nobody could let anybody in again.
+        if not self.cleaned_data["set_usable_password"] and self.user.is_staff:
+            refusal = "An active administrator needs a password. Give a new one, or take the role away first."
+            self.add_error("usable_password", ValidationError(refusal, code="password_needed"))
         return cleaned
 
 
@@ -77,6 +87,7 @@ class OwnPasswordView(View):
 class RgmsUserAdmin(UserAdmin):
     form = ChangedUserForm
     add_form = NewUserForm
+    change_password_form = NewPasswordForm
     list_display = ("username", "first_name", "last_name", "email", "role", "status", "archived_at", "last_login")
     list_filter = ("role", "status", ("archived_at", admin.EmptyFieldListFilter))
     search_fields = ("username", "first_name", "last_name", "email")
@@ -91,12 +102,19 @@ class RgmsUserAdmin(UserAdmin):
     )
     add_fieldsets = ((None, {"fields": ("username", "usable_password", "password1", "password2", "role", "status")}),)
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        rows: QuerySet[User] = super().get_queryset(request)
-        if request.method == "POST" and connection.in_atomic_block:
-            # The form writes every column: without the lock, what the API changes meanwhile would be undone.
-            rows = rows.select_for_update(of=("self",), no_key=True)
-        return rows
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> User | None:
+        if request.method == "POST" and connection.in_atomic_block and object_id.isdecimal() and len(object_id) < 19:
+            # The form writes every column: without the lock, what the API changes meanwhile would be undone. With the
+            # administrators, in the API's order, before the row is read: who held it and then asked for them would
+            # wait for another administrator's form, which waits for this one.
+            try:
+                services.account_hold(actor_id=request.user.pk, user_id=int(object_id))
+            except PermissionRefused as error:
+                raise PermissionDenied(error.detail) from error
+            except NotFound:
+                return None
+        found: User | None = super().get_object(request, object_id, from_field)
+        return found
 
     def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
         form: Any = super().get_form(request, obj, change=change, **kwargs)
@@ -120,6 +138,9 @@ class RgmsUserAdmin(UserAdmin):
             if request.method == "POST" and response.status_code == 302:
                 user = User.objects.get(pk=id)
                 services.user_changed_by_admin(actor_id=request.user.pk, user=user, created=False, fields=["password"])
+                if user.pk == request.user.pk:
+                    # Once more after Django's own call: only now has the version moved that the cookie is bound to.
+                    update_session_auth_hash(request, user)
         return response
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:

@@ -1,14 +1,25 @@
 import uuid
+from collections.abc import Iterator
 from typing import ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Lower, Now
+from django.utils.crypto import salted_hmac
 
 from apps.accounts import rules
 from core.models import VersionedModel
+
+# On the columns, so that the admin site's forms have it too.
+_one_line = RegexValidator(
+    r"\A[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z",
+    message="A name is one line, without control characters.",
+    code="control_characters",
+)
 
 
 class Role(models.TextChoices):
@@ -41,8 +52,8 @@ class User(VersionedModel, AbstractBaseUser):
 
     username = models.CharField(max_length=150, unique=True, validators=[UnicodeUsernameValidator()])
     email = models.EmailField(blank=True)
-    first_name = models.CharField(max_length=150, blank=True)
-    last_name = models.CharField(max_length=150, blank=True)
+    first_name = models.CharField(max_length=150, blank=True, validators=[_one_line])
+    last_name = models.CharField(max_length=150, blank=True, validators=[_one_line])
     role = models.CharField(max_length=20, choices=Role, default=Role.CADET)
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
     archived_at = models.DateTimeField(null=True, blank=True)
@@ -85,6 +96,18 @@ class User(VersionedModel, AbstractBaseUser):
 
     def has_module_perms(self, app_label: str) -> bool:
         return self.is_staff
+
+    # What binds a cookie of the admin site to the account: it ends for good with what ends the tokens, too.
+    def get_session_auth_hash(self) -> str:
+        return self._site_session_hash(None)
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        for former_key in settings.SECRET_KEY_FALLBACKS:
+            yield self._site_session_hash(former_key)
+
+    def _site_session_hash(self, key: str | bytes | None) -> str:
+        bound = f"{self.token_version}:{self.password}"
+        return salted_hmac("rgms.site_session", bound, secret=key, algorithm="sha256").hexdigest()
 
     def get_full_name(self) -> str:
         return f"{self.first_name} {self.last_name}".strip() or self.username

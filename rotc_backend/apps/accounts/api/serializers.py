@@ -84,10 +84,14 @@ class RegistrationInput(StrictSerializer):
     last_name = serializers.CharField(max_length=150, required=False, allow_blank=True, default="")
 
 
-class OwnAccountInput(StrictSerializer):
+class NamesInput(StrictSerializer):
     email = serializers.EmailField(max_length=254, required=False, allow_blank=True)
     first_name = serializers.CharField(max_length=150, required=False, allow_blank=True)
     last_name = serializers.CharField(max_length=150, required=False, allow_blank=True)
+
+
+class OwnAccountInput(NamesInput):
+    current_password = PasswordField(required=False, help_text="Needed for another e-mail address.")
 
 
 class PasswordInput(StrictSerializer):
@@ -138,7 +142,7 @@ class UserInput(StrictSerializer):
     send_email = serializers.BooleanField(required=False, default=True, help_text="Whether the link is e-mailed, too.")
 
 
-class UserChange(OwnAccountInput):
+class UserChange(NamesInput):
     role = serializers.ChoiceField(choices=Role.choices, required=False)
 
 

@@ -1,5 +1,6 @@
 """What can be done with accounts, one module for each noun; other apps import from here."""
 
+from apps.accounts.services.account_checks import account_checked
 from apps.accounts.services.audit import audit_record
 from apps.accounts.services.cleanup import tokens_cleanup
 from apps.accounts.services.invitations import invitation_accept, invitation_create, user_invite
@@ -14,18 +15,22 @@ from apps.accounts.services.sessions import (
     session_rotate,
 )
 from apps.accounts.services.users import (
+    account_hold,
+    account_may_become,
     own_account_change,
     user_approve,
     user_archive,
     user_change,
     user_changed_by_admin,
-    user_may_close,
     user_rescue,
     user_restore,
     user_unlock,
 )
 
 __all__ = [
+    "account_checked",
+    "account_hold",
+    "account_may_become",
     "audit_record",
     "credentials_verify",
     "invitation_accept",
@@ -43,7 +48,6 @@ __all__ = [
     "user_changed_by_admin",
     "user_create",
     "user_invite",
-    "user_may_close",
     "user_register",
     "user_rescue",
     "user_restore",

@@ -1,5 +1,7 @@
 """What every write of an account has in common: its field errors, its event, its name in the trail."""
 
+from collections.abc import Collection
+
 from django.core.exceptions import ValidationError
 
 from apps.accounts.events import UserApproved, UserArchived, UserChanged, UserCreated, UserRegistered, UserRestored
@@ -10,10 +12,11 @@ from core.errors import FieldError, ValidationFailed
 _EVENTS = UserApproved | UserArchived | UserChanged | UserCreated | UserRegistered | UserRestored
 
 
-def malformed_refuse(user: User) -> None:
-    """Raise ValidationFailed naming each field that does not fit its column."""
+def malformed_refuse(user: User, *, only: Collection[str] | None = None) -> None:
+    """Raise ValidationFailed naming each field (of `only`) that does not fit its column."""
+    names = {field.name for field in User._meta.fields}
     try:
-        user.clean_fields(exclude=["password"])
+        user.clean_fields(exclude={"password"} if only is None else names - set(only))
     except ValidationError as error:
         raise ValidationFailed(
             "Some fields of the account are malformed.",

@@ -25,7 +25,10 @@ TOKEN_BYTES = 32
 _REFUSALS = {
     "account_archived": "This account is archived. Ask an administrator to restore it.",
     "invitation_used": "This link has been used already. If that was not you, tell an administrator at once.",
-    "invitation_replaced": "A newer link was made for this account. Use that one.",
+    "invitation_replaced": (
+        "This link does not work any more: a newer one was made, or the password or the e-mail address was changed "
+        "since. Use the newest link, or ask for another."
+    ),
     "invitation_expired": "This link has expired. Ask for a new one.",
 }
 
@@ -100,7 +103,8 @@ def invitation_mail(*, user: User, link: str, purpose: str, message_id: str) -> 
         return Delivery(outcome=Outcome.REFUSED, detail="The account has no e-mail address.")
     first = purpose == Invitation.Purpose.FIRST_PASSWORD
     text = (
-        f"Good day {user.get_full_name()},\n\n"
+        # By username: whoever registers writes the names, and no mail of ours shall carry a stranger's words.
+        f"Good day {user.username},\n\n"
         + (
             f"an account was made for you in the ROTC grading system. Your username is {user.username}.\n"
             "Choose your password on this page:\n\n"
@@ -140,6 +144,7 @@ def invitation_accept(*, token: str, password: str, address: str | None = None) 
         invitation.refresh_from_db()
         _refuse(invitation, user)
         # Under the account's lock, which every writer of its invitations takes: of two acceptances one comes here.
+        # Before the password is stored, which ends the link that is open.
         Invitation.objects.filter(pk=invitation.pk).update(used_at=now())
         password_store(user=user, encoded=encoded)
         lock_lift(account_guard(username=user.username))

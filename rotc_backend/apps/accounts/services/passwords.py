@@ -6,7 +6,7 @@ from django.db import transaction
 from apps.accounts import rules
 from apps.accounts.models import User
 from apps.accounts.services.audit import audit_record
-from apps.accounts.services.revocations import sessions_revoke
+from apps.accounts.services.revocations import links_end, sessions_revoke
 from core.errors import FieldError, ValidationFailed
 from core.models import lock_row
 
@@ -67,7 +67,8 @@ def user_set_password(*, actor_id: int | None, user: User, password: str) -> Non
 
 
 def password_store(*, user: User, encoded: str) -> None:
-    """Write the hash and end all sessions, inside the transaction of a caller that holds the row's lock."""
+    """Write the hash, end all sessions and the open link, in the transaction of a caller that holds the row's lock."""
     user.password = encoded
     User.objects.filter(pk=user.pk).update(password=encoded)
     sessions_revoke(user)
+    links_end(user)

@@ -59,17 +59,22 @@ def password_reset_request(*, identifier: str, page: str, address: str | None = 
 def password_reset_send(*, reset_id: uuid.UUID) -> None:
     """Send the link of one request, at most once. Raises SendLater when it has to be tried again."""
     reset = _claim(reset_id)
-    if reset is None or reset.user is None:
-        return
+    if reset is not None and reset.user is not None:
+        _send(reset, reset.user)
+
+
+def _send(reset: PasswordReset, known: User) -> None:
     token = token_make()
     purpose = Invitation.Purpose.RESET
     sent = invitation_mail(
-        user=reset.user, link=f"{reset.page}#token={token}", purpose=purpose, message_id=f"reset-{reset.pk}@rgms"
+        user=known, link=f"{reset.page}#token={token}", purpose=purpose, message_id=f"reset-{reset.pk}@rgms"
     )
     if sent.outcome in {Outcome.SENT, Outcome.UNKNOWN}:
         with transaction.atomic():
-            user = User.objects.select_for_update(no_key=True).get(pk=reset.user.pk)
-            if user.is_active:
+            user = User.objects.select_for_update(no_key=True).get(pk=known.pk)
+            # What ends open links may have happened while this one was on its way.
+            same = (user.token_version, user.email) == (known.token_version, known.email)
+            if user.is_active and same and not _admin_link_open(user):
                 invitation_issue(user=user, actor_id=None, purpose=purpose, token=token)
             _finish(reset, sent, _State.SENT if sent.outcome == Outcome.SENT else _State.UNKNOWN)
         return
@@ -123,11 +128,19 @@ def _why_ignored(reset: PasswordReset, present: dt.datetime) -> str | None:
     user = User.objects.select_for_update(no_key=True).get(pk=reset.user.pk)
     if not user.is_active:
         return "The account is not open."
+    if _admin_link_open(user):
+        return "A link that an administrator made is open."
     since = present - dt.timedelta(minutes=settings.PASSWORD_RESET_PAUSE_MINUTES)
     recent = PasswordReset.objects.filter(
         user=user, claimed_at__gt=since, state__in=[_State.SENDING, _State.SENT, _State.UNKNOWN]
     )
     return "Another link was sent minutes ago." if recent.exclude(pk=reset.pk).exists() else None
+
+
+def _admin_link_open(user: User) -> bool:
+    """Whether somebody could, by asking without an account, end a link that an administrator handed out."""
+    links = Invitation.objects.filter(user=user, used_at=None, replaced_at=None, expires_at__gt=now())
+    return links.exclude(created_by=None).exists()
 
 
 def _finish(reset: PasswordReset, sent: Delivery, state: PasswordReset.State) -> None:

@@ -2,7 +2,7 @@ from django.db import transaction
 from django.db.models import F
 
 from apps.accounts import selectors
-from apps.accounts.models import Revocation, Session, User
+from apps.accounts.models import Invitation, Revocation, Session, User
 from core.clock import now
 
 
@@ -13,3 +13,11 @@ def sessions_revoke(user: User) -> None:
     Revocation.objects.create(user_id=user.pk, least_version=user.token_version)
     Session.objects.filter(user=user, ended_at=None).update(ended_at=now())
     transaction.on_commit(selectors.announce_revocation)
+
+
+def links_end(user: User) -> None:
+    """End the open link that would set the account's password, inside the caller's transaction.
+
+    It belongs to the password and the e-mail address that were there when it was made.
+    """
+    Invitation.objects.filter(user=user, used_at=None, replaced_at=None).update(replaced_at=now())

@@ -96,17 +96,7 @@ def password_change(*, actor: Principal, current: str, new: str, address: str | 
     TooManyRequests (`account_locked`, `address_locked`) as at the sign-in, whose counts it shares.
     """
     known = selectors.user_of_principal(actor)
-    account = account_guard(username=known.username)
-    guards = [account, *address_guards(address)]
-    lockout_check(guards)
-    if not password_matches(user=known, password=current):
-        failure_count(guards)
-        raise ValidationFailed(
-            "The current password is wrong.",
-            errors=[FieldError(field="current_password", code="password_wrong", detail="This is not your password.")],
-        )
-    attempts_forget(account)
-    lockout_check(guards)
+    own_password_verify(user=known, password=current, address=address)
     encoded = password_encode(user=known, password=new, field="new_password")
     with transaction.atomic():
         user = lock_row(User.objects.filter(pk=known.pk))
@@ -116,6 +106,24 @@ def password_change(*, actor: Principal, current: str, new: str, address: str | 
         password_store(user=user, encoded=encoded)
         audit_record(actor_id=user.pk, action="user.change_password", target=f"user:{user.pk}")
         return session_start(user, at=now())
+
+
+def own_password_verify(*, user: User, password: str, address: str | None = None) -> None:
+    """Ask somebody who is signed in for the password once more. Slow, outside a transaction.
+
+    Raises ValidationFailed (`password_wrong` at `current_password`), or TooManyRequests as the sign-in does.
+    """
+    account = account_guard(username=user.username)
+    guards = [account, *address_guards(address)]
+    lockout_check(guards)
+    if not password_matches(user=user, password=password):
+        failure_count(guards)
+        raise ValidationFailed(
+            "The current password is wrong.",
+            errors=[FieldError(field="current_password", code="password_wrong", detail="This is not your password.")],
+        )
+    attempts_forget(account)
+    lockout_check(guards)
 
 
 def session_rotate(*, session_id: str, refresh_id: str) -> Session:

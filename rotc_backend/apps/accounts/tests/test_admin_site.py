@@ -1,13 +1,19 @@
+import threading
+import time
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.hashers import make_password
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from apps.accounts import services
 from apps.accounts.models import Attempts, AuditEntry, Invitation, PasswordReset, Role, Session, User
 from apps.accounts.tests import factories
+from apps.accounts.tests.concurrency import together
 from apps.accounts.tests.events_of import heard
 from apps.accounts.tests.factories import PASSWORD, Person
 from core.errors import NotAuthenticated
@@ -223,3 +229,136 @@ def test_another_administrator_can_be_closed(site: Client) -> None:
 def test_the_own_name_can_be_corrected(site: Client, admin: Person) -> None:
     assert change(site, admin.user, first_name="Amina").status_code == 302
     assert admin.client.get("/api/v1/auth/me").status_code == 200
+
+
+@pytest.mark.parametrize("field", ["first_name", "last_name"])
+def test_the_form_refuses_a_name_with_a_line_break(site: Client, cadet: Person, field: str) -> None:
+    answer = change(site, cadet.user, **{field: "Liza\nMacaraeg"})
+    assert answer.status_code == 200
+    assert b"without control characters" in answer.content
+    assert User.objects.get(pk=cadet.user.pk).version == 1
+
+
+# --- The site's own sign-in -------------------------------------------------------------------------------------------
+
+
+def test_signing_in_and_out_is_recorded(admin: Person) -> None:
+    client = Client()
+    client.post("/admin/login/?next=/admin/", {"username": "amina", "password": "not the password"})
+    assert not AuditEntry.objects.filter(action__startswith="site_session").exists()
+    client.post("/admin/login/?next=/admin/", {"username": "amina", "password": PASSWORD})
+    assert client.post("/admin/logout/").status_code == 200
+    Client().post("/admin/logout/")  # nobody
+    entries = AuditEntry.objects.filter(action__startswith="site_session").order_by("pk")
+    target = f"user:{admin.user.pk}"
+    assert list(entries.values_list("action", "actor_id", "target")) == [
+        ("site_session.open", admin.user.pk, target),
+        ("site_session.end", admin.user.pk, target),
+    ]
+    assert all(entry.request_id for entry in entries)
+
+
+@pytest.mark.parametrize("ended_by", ["archive", "role", "password"])
+def test_the_cookie_of_who_was_closed_does_not_open_again_when_that_is_undone(
+    site: Client, admin: Person, ended_by: str
+) -> None:
+    bea = factories.user("Bea", role=Role.ADMIN)
+    cookie = Client()
+    cookie.force_login(bea)
+    assert cookie.get("/admin/").status_code == 200
+    if ended_by == "archive":
+        services.user_archive(actor=admin.principal, user_id=bea.pk)
+        services.user_restore(actor=admin.principal, user_id=bea.pk)
+    elif ended_by == "role":
+        change(site, bea, role="training_staff")
+        change(site, bea, role="admin")
+    else:
+        former = User.objects.get(pk=bea.pk).password
+        services.user_set_password(actor_id=admin.user.pk, user=bea, password="another long password")
+        User.objects.filter(pk=bea.pk).update(password=former)
+    assert User.objects.get(pk=bea.pk).is_staff
+    assert cookie.get("/admin/").status_code == 302
+    assert site.get("/admin/").status_code == 200
+
+
+def test_a_cookie_made_with_a_former_key_goes_on_until_the_session_ends(
+    site: Client, admin: Person, settings: Settings
+) -> None:
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "the next key, which is long enough for a test of it"
+    assert site.get("/admin/").status_code == 200
+    services.user_set_password(actor_id=None, user=admin.user, password="another long password")
+    assert site.get("/admin/").status_code == 302
+
+
+# --- Who closes whom --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["oneself", "another"])
+def test_the_password_of_an_active_administrator_is_not_switched_off(site: Client, admin: Person, who: str) -> None:
+    account = admin.user if who == "oneself" else factories.user("Bea", role=Role.ADMIN)
+    address = reverse("admin:auth_user_password_change", args=[account.pk])
+    answer = site.post(address, {"usable_password": "false", "unset-password": "x"})
+    assert answer.status_code == 200
+    assert b"An active administrator needs a password" in answer.content
+    assert User.objects.get(pk=account.pk).check_password(PASSWORD)
+    assert not AuditEntry.objects.filter(action="user.change").exists()
+
+
+def test_a_password_that_is_switched_off_is_recorded_as_that(site: Client, cadet: Person) -> None:
+    address = reverse("admin:auth_user_password_change", args=[cadet.user.pk])
+    assert site.post(address, {"usable_password": "false", "unset-password": "x"}).status_code == 302
+    assert not User.objects.get(pk=cadet.user.pk).has_usable_password()
+    assert AuditEntry.objects.get(action="user.change").after == {"password": "disabled"}
+
+
+def test_an_administrator_without_a_password_is_no_other_one_on_the_form(site: Client, admin: Person) -> None:
+    bea = factories.user("Bea", role=Role.ADMIN)
+    User.objects.filter(pk=admin.user.pk).update(password=make_password(None))
+    own = Client()
+    own.force_login(User.objects.get(pk=admin.user.pk))
+    answer = change(own, bea, role="cadet")
+    assert answer.status_code == 200
+    assert b"This is the last active administrator" in answer.content
+
+
+def waiting_for_locks() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")  # the view stays as it was first read in a transaction
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return int(cursor.fetchone()[0])
+
+
+def test_two_administrators_who_demote_each_other_at_once_do_not_wait_for_each_other() -> None:
+    first = factories.user("Amina", role=Role.ADMIN)
+    people = [factories.user(name, role=Role.ADMIN) for name in ("Bea", "Cora")]
+    sites = []
+    for person in people:
+        client = Client()
+        client.force_login(person)
+        sites.append(client)
+
+    held = threading.Event()
+
+    def demoting(actor: int) -> str:
+        assert held.wait(timeout=20)
+        other = people[1 - actor]
+        names = ("username", "email", "first_name", "last_name", "role", "status")
+        form = {**{name: getattr(other, name) for name in names}, "role": "cadet"}
+        return str(sites[actor].post(reverse("admin:accounts_user_change", args=[other.pk]), form).status_code)
+
+    def holding() -> str:
+        # Who holds a row here already while waiting for the first administrator's will make the other wait for it.
+        with transaction.atomic():
+            User.objects.select_for_update(no_key=True).get(pk=first.pk)
+            held.set()
+            for _ in range(200):
+                if waiting_for_locks() == 2:
+                    return "both wait"
+                time.sleep(0.05)
+        return "they never waited"
+
+    assert together([lambda: demoting(0), lambda: demoting(1), holding]) == ["302", "403", "both wait"]
+    assert User.objects.filter(pk__in=[person.pk for person in people], role=Role.ADMIN).count() == 1

@@ -96,12 +96,13 @@ def patch(person: Person, changes: dict[str, Any], tag: str = '"v1"') -> Any:
 
 def test_everybody_changes_the_own_names_and_address(cadet: Person) -> None:
     assert cadet.client.get("/api/v1/auth/me").headers["ETag"] == '"v1"'
-    answer = patch(cadet, {"first_name": "Elizabeth", "email": "e@rotc.example"})
+    answer = patch(cadet, {"first_name": "Elizabeth", "email": "e@rotc.example", "current_password": PASSWORD})
     assert (answer.status_code, answer.headers["ETag"]) == (200, '"v2"')
     assert answer.json()["email"] == "e@rotc.example"
     assert cadet.client.get("/api/v1/auth/me").json()["first_name"] == "Elizabeth"
     entry = AuditEntry.objects.get(action="user.change")
     assert (entry.actor_id, entry.after) == (cadet.user.pk, {"first_name": "Elizabeth", "email": "e@rotc.example"})
+    assert PASSWORD not in str(entry.before) + answer.content.decode()
     assert heard() == [("user.changed", ["role:admin", f"user:{cadet.user.pk}"], cadet.user.pk)]
 
 
@@ -116,3 +117,48 @@ def test_nobody_changes_more_than_that(cadet: Person, field: str) -> None:
 def test_a_change_of_an_older_state_is_refused(cadet: Person, tag: str, status: int) -> None:
     assert patch(cadet, {"first_name": "Elizabeth"}, tag).status_code == status
     assert heard() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "code"), [({}, "required"), ({"current_password": "not the password"}, "password_wrong")]
+)
+def test_another_address_takes_the_current_password(cadet: Person, given: dict[str, str], code: str) -> None:
+    answer = patch(cadet, {"email": "thief@rotc.example", **given})
+    assert answer.status_code == 400
+    assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [("current_password", code)]
+    assert User.objects.get(pk=cadet.user.pk).email == "liza@rotc.example"
+    assert heard() == []
+
+
+def test_names_and_the_same_address_take_no_password(cadet: Person) -> None:
+    assert patch(cadet, {"last_name": "Macaraeg", "email": "liza@rotc.example"}).status_code == 200
+
+
+def test_guesses_at_it_lock_like_wrong_sign_ins(cadet: Person) -> None:
+    for _ in range(5):
+        assert patch(cadet, {"email": "thief@rotc.example", "current_password": "a guess"}).status_code == 400
+    answer = patch(cadet, {"email": "thief@rotc.example", "current_password": PASSWORD})
+    assert (answer.status_code, answer.json()["code"]) == (429, "account_locked")
+    assert int(answer.headers["Retry-After"]) > 0
+    entered = APIClient().post("/api/v1/auth/login", {"username": "Liza", "password": PASSWORD})
+    assert entered.status_code == 429
+
+
+@pytest.mark.parametrize("name", ["Liza\nMacaraeg", "Liza\r\nX", "Li\tza", "Li\x1bza", "Li\x85za", "Li\u2028za"])
+@pytest.mark.parametrize("field", ["first_name", "last_name"])
+def test_a_name_is_one_line_without_control_characters(cadet: Person, field: str, name: str) -> None:
+    answer = patch(cadet, {field: name})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field)
+    registered = APIClient().post("/api/v1/auth/register", {"username": "rowena", "password": NEW, field: name})
+    assert (registered.status_code, registered.json()["errors"][0]["code"]) == (400, "control_characters")
+    assert User.objects.get().version == 1
+
+
+@pytest.mark.parametrize("name", ["María Clara", "O'Brien-Dimakuta", "Ñ. Jr.", "李"])
+def test_names_of_people_are_names(cadet: Person, name: str) -> None:
+    assert patch(cadet, {"first_name": name}).json()["first_name"] == name
+
+
+def test_an_older_name_with_a_line_break_hinders_no_other_change(cadet: Person) -> None:
+    User.objects.filter(pk=cadet.user.pk).update(first_name="Liza\nMacaraeg")
+    assert patch(cadet, {"last_name": "Macaraeg"}).status_code == 200

@@ -1,16 +1,20 @@
+from functools import partial
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
+from apps.accounts import services
 from apps.accounts.models import AuditEntry, Role, Status, User
 from apps.accounts.tests import factories
 from apps.accounts.tests.concurrency import together
 from apps.accounts.tests.events_of import heard
 from apps.accounts.tests.factories import PASSWORD, Person
 from core.clock import now
+from core.errors import PermissionRefused
 
 pytestmark = pytest.mark.django_db
 
@@ -200,9 +204,47 @@ def test_two_administrators_who_close_each_other_at_once_leave_one(act: str) -> 
         return str(answer.json().get("code", answer.status_code))
 
     outcomes = together([lambda: close(people[0], people[1]), lambda: close(people[1], people[0])])
-    # The slower one is refused by the lock of the administrators or because its own session has ended already.
-    assert outcomes in (["200", "last_admin"], ["200", "token_revoked"])
+    # The slower one is refused under the lock of the administrators or because its own session has ended already.
+    assert outcomes in (["200", "permission_denied"], ["200", "token_revoked"])
     assert User.objects.filter(role=Role.ADMIN, archived_at=None).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_three_who_close_each_other_in_a_ring_nobody_acts_after_losing_the_role() -> None:
+    people = [factories.signed_in(factories.user(name, role=Role.ADMIN)) for name in ("Amina", "Bea", "Cora")]
+
+    def close(actor: Person, other: Person) -> str:
+        answer = actor.client.post(f"/api/v1/users/{other.user.pk}/archive")
+        return str(answer.json().get("code", answer.status_code))
+
+    ring = zip(people, [*people[1:], people[0]], strict=True)
+    outcomes = together([partial(close, actor, other) for actor, other in ring])
+    assert "200" in outcomes
+    assert set(outcomes) <= {"200", "permission_denied", "token_revoked"}
+    closed = AuditEntry.objects.filter(action="user.archive").order_by("pk").values_list("actor_id", "target")
+    gone: set[str] = set()
+    for actor_id, target in closed:
+        assert f"user:{actor_id}" not in gone
+        gone.add(target)
+
+
+def test_who_lost_the_role_a_moment_ago_is_refused_under_the_lock(admin: Person, cadet: Person) -> None:
+    factories.user("Bea", role=Role.ADMIN)
+    principal = admin.principal
+    User.objects.filter(pk=admin.user.pk).update(role=Role.TRAINING_STAFF)
+    with pytest.raises(PermissionRefused):
+        services.user_archive(actor=principal, user_id=cadet.user.pk)
+    with pytest.raises(PermissionRefused):
+        services.user_change(actor=principal, user_id=cadet.user.pk, expected_version=1, changes={"role": Role.ADMIN})
+    assert User.objects.get(pk=cadet.user.pk).version == 1
+
+
+def test_an_administrator_without_a_password_is_not_counted_as_the_other_one(admin: Person) -> None:
+    bea = factories.signed_in(factories.user("Bea", role=Role.ADMIN))
+    services.user_create(actor_id=None, username="Cora", role=Role.ADMIN, status=Status.APPROVED)
+    User.objects.filter(pk=bea.user.pk).update(password=make_password(None))
+    answer = bea.client.post(f"/api/v1/users/{admin.user.pk}/archive")
+    assert (answer.status_code, answer.json()["code"]) == (409, "last_admin")
 
 
 # --- Letting in and out -----------------------------------------------------------------------------------------------

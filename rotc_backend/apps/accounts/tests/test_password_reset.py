@@ -175,12 +175,15 @@ def test_a_second_request_within_minutes_sends_nothing_more(mail: MailServer, se
     assert accept(newer).status_code == 204
 
 
-def test_a_server_that_is_away_is_asked_again_and_the_older_link_goes_on_working(
+def test_a_server_that_is_away_is_asked_again_and_the_older_link_goes_on_working_until_then(
     mail: MailServer, sent_jobs: list[dict[str, Any]]
 ) -> None:
-    account = factories.user("Liza")
-    admin = factories.admin()
-    link = admin.client.post(f"/api/v1/users/{account.pk}/invitation", {"send_email": False}).json()["link"]
+    factories.user("Liza")
+    ask(username="Liza")
+    deliver(sent_jobs)
+    sent_jobs.clear()
+    older = Invitation.objects.get()
+    PasswordReset.objects.all().delete()
     mail.answers = {"EHLO": "421 going down", "HELO": "421 going down"}
     ask(username="Liza")
     (message,) = sent_jobs
@@ -189,10 +192,12 @@ def test_a_server_that_is_away_is_asked_again_and_the_older_link_goes_on_working
     reset = PasswordReset.objects.get()
     assert (reset.state, reset.attempts) == ("waiting", 1)
     assert "421" in reset.detail
+    older.refresh_from_db()
+    assert older.replaced_at is None
     mail.answers = {}
     deliver([message])
-    assert len(mail.messages) == 1
-    token = link.partition("#token=")[2]
+    assert len(mail.messages) == 2
+    token = token_in(mail.messages[0])
     accepted = APIClient().post("/api/v1/auth/invitations/accept", {"token": token, "password": NEW})
     assert accepted.json()["code"] == "invitation_replaced"  # by the one that was sent in the end
 
@@ -326,3 +331,59 @@ def test_an_administrator_resets_the_same_way(mail: MailServer, sent_jobs: list[
     ask(username="amina")
     deliver(sent_jobs)
     assert mail.recipients == ["amina@rotc.example"]
+
+
+def test_nobody_ends_a_link_of_an_administrator_by_asking_for_another(
+    mail: MailServer, sent_jobs: list[dict[str, Any]]
+) -> None:
+    account, admin = factories.user("Liza"), factories.admin()
+    link = admin.client.post(f"/api/v1/users/{account.pk}/invitation", {"send_email": False}).json()["link"]
+    answers = [ask(username=name) for name in ("Liza", "nobody")]
+    assert answers[0].content == answers[1].content
+    deliver(sent_jobs)
+    assert mail.messages == []
+    assert PasswordReset.objects.get(user=account).state == "ignored"
+    token = link.partition("#token=")[2]
+    accepted = APIClient().post("/api/v1/auth/invitations/accept", {"token": token, "password": NEW})
+    assert accepted.status_code == 204
+
+
+def test_an_expired_link_of_an_administrator_hinders_nobody(mail: MailServer, sent_jobs: list[dict[str, Any]]) -> None:
+    account, admin = factories.user("Liza"), factories.admin()
+    admin.client.post(f"/api/v1/users/{account.pk}/invitation", {"send_email": False})
+    Invitation.objects.update(expires_at=now() - dt.timedelta(seconds=1))
+    ask(username="Liza")
+    deliver(sent_jobs)
+    assert len(mail.messages) == 1
+
+
+@pytest.mark.parametrize("meanwhile", ["password", "address", "link"])
+def test_a_link_that_was_overtaken_on_its_way_does_not_open(
+    mail: MailServer, sent_jobs: list[dict[str, Any]], meanwhile: str
+) -> None:
+    account, admin = factories.user("Liza"), factories.admin()
+    ask(username="Liza")
+    claimed = resets._claim(PasswordReset.objects.get().pk)
+    assert claimed is not None
+    assert claimed.user is not None
+    if meanwhile == "password":
+        services.user_set_password(actor_id=None, user=User.objects.get(pk=account.pk), password=NEW)
+    elif meanwhile == "address":
+        User.objects.filter(pk=account.pk).update(email="other@rotc.example")
+    else:
+        services.invitation_create(actor=admin.principal, user_id=account.pk, page="x", send=False)
+    resets._send(claimed, claimed.user)
+    assert not Invitation.objects.filter(created_by=None).exists()
+    assert PasswordReset.objects.get().state == "sent"
+
+
+def test_a_mail_greets_by_username_and_carries_no_words_that_somebody_registered(
+    mail: MailServer, sent_jobs: list[dict[str, Any]]
+) -> None:
+    account = factories.user("Liza")
+    User.objects.filter(pk=account.pk).update(first_name="Liza\nYour prize waits at evil.example", last_name="X")
+    ask(username="Liza")
+    deliver(sent_jobs)
+    text = text_of(mail.messages[0])
+    assert text.startswith("Good day Liza,")
+    assert "evil.example" not in text

@@ -140,23 +140,37 @@ class MeView(APIView):
         operation_id="auth_me_change",
         tags=["auth"],
         summary="Change one's own names or e-mail address",
-        description="Username, role and status are an administrator's to change. Sockets hear `user.changed`.",
+        description=(
+            "Another e-mail address takes `current_password`, too: links for a new password are sent there, and an "
+            "open one ends. Username, role and status are an administrator's to change. Sockets hear `user.changed`. "
+            "Problems: 400 `validation_failed` with `required` or `password_wrong` at `current_password`; 429 as at "
+            "the sign-in, whose count of wrong passwords it shares."
+        ),
         parameters=[IF_MATCH],
         request=serializers.OwnAccountInput,
-        responses={200: serializers.UserOutput},
+        responses={200: serializers.UserOutput, 429: _LOCKED},
         examples=[
-            OpenApiExample("a new address", request_only=True, value={"email": "amina@rotc.example"}),
+            OpenApiExample(
+                "a new address",
+                request_only=True,
+                value={"email": "amina@rotc.example", "current_password": "your-password"},
+            ),
+            OpenApiExample("a corrected name", request_only=True, value={"first_name": "Amina"}),
             OpenApiExample("changed", response_only=True, status_codes=["200"], value=examples.USER),
         ],
     )
     def patch(self, request: Request) -> Response:
         given = serializers.OwnAccountInput(data=request.data)
         given.is_valid(raise_exception=True)
+        changes = dict(given.validated_data)
+        current_password = changes.pop("current_password", None)
         return _own(
             services.own_account_change(
                 actor=authentication.caller_of(request),
                 expected_version=expected_version(request),
-                changes=given.validated_data,
+                changes=changes,
+                current_password=current_password,
+                address=authentication.client_address(request._request),
             )
         )
 

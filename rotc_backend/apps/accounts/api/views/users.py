@@ -104,13 +104,16 @@ class UserView(APIView):
         summary="Change names, e-mail address or role",
         description=(
             "A changed role ends the account's sessions. Administrators and the account hear `user.changed`. Problems: "
-            "409 `own_account` for one's own role, `last_admin`; 412 `version_changed`."
+            "409 `own_account` for one's own role, `last_admin`, `role_does_not_fit` for an account that is linked to "
+            "a cadet or a staff profile: unlink it first; 412 `version_changed`."
         ),
         parameters=[IF_MATCH],
         request=serializers.UserChange,
         responses={
             200: serializers.AccountOutput,
-            409: OpenApiResponse(description="The role of oneself or of the last active administrator."),
+            409: OpenApiResponse(
+                description="The role of oneself, of the last active administrator, or of a linked account."
+            ),
         },
         examples=[
             OpenApiExample("a new role", request_only=True, value={"role": "training_staff"}),
@@ -157,7 +160,7 @@ class UserArchiveView(APIView):
         tags=_TAGS,
         summary="Archive an account",
         description=(
-            "It cannot sign in, its sessions and sockets end at once, its name stays taken; its history stays. "
+            "It cannot sign in, its sessions, sockets and open link end at once, its name and its history stay. "
             "Idempotent. Administrators hear `user.archived`. Problems: 409 `own_account`, `last_admin`."
         ),
         request=None,
@@ -179,10 +182,15 @@ class UserRestoreView(APIView):
         tags=_TAGS,
         summary="Restore an archived account",
         description=(
-            "Approved or pending as it was before. Idempotent. Administrators and the account hear `user.restored`."
+            "Approved or pending as it was before. Idempotent. Administrators and the account hear `user.restored`. "
+            "Problem: 409 `record_archived` while the cadet or the staff profile that it is linked to is archived: "
+            "restore that instead, and the account that was archived with it comes back."
         ),
         request=None,
-        responses={200: serializers.AccountOutput},
+        responses={
+            200: serializers.AccountOutput,
+            409: OpenApiResponse(description="Its cadet or staff profile is archived."),
+        },
         examples=[OpenApiExample("restored", response_only=True, status_codes=["200"], value=examples.APPROVED)],
     )
     def post(self, request: Request, user_id: int) -> Response:
