@@ -1,21 +1,30 @@
 """Files that people send: judged by their content, never by their name, and kept in the media storage.
 
 Pictures are decoded and written anew, so nothing of the sent bytes is kept: no place where it was taken, no thumbnail,
-no trailing archive. Decoding is bounded in memory, since a service has 512 MB for four workers:
+no trailing archive. Decoding is bounded in memory: a service has 512 MB, of which four workers take 272 at rest, and
+no picture may take more than some 110 on top of that:
 
-    one picture at a time in a process
-    baseline JPEG     decoded at 1/2, 1/4 or 1/8 of its size (libjpeg's own scaling): large photos cost little
-    everything else   decoded whole (PNG, WebP), or kept whole while it is read (progressive JPEG): fewer pixels allowed
+    one picture at a time on the machine, whichever worker has it
+    baseline JPEG      decoded at 1/2, 1/4 or 1/8 of its size (libjpeg's own scaling): large photos cost little
+    PNG                decoded whole: 4 bytes a pixel, and as many again where white is put behind it
+    progressive JPEG   the coefficients of the whole picture are kept while it is read: 2 bytes a pixel and colour
+    WebP               some 19 bytes a pixel, since its decoder keeps several copies; no animations
 """
 
+import contextlib
+import fcntl
 import io
 import logging
+import os
 import secrets
 import struct
-import threading
+import tempfile
+import time
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from django.core.files.base import ContentFile
@@ -42,7 +51,8 @@ LARGEST_DOCUMENT = 20 * MEBIBYTE
 LONGEST_SIDE = 1600  # pixels of a stored photo
 LONGEST_SIDE_OF_DOCUMENT = 2400  # a photographed letter has to stay legible
 MOST_PIXELS = 80_000_000  # of a baseline JPEG, which is decoded at a fraction of its size
-MOST_PIXELS_WHOLE = 13_000_000  # of everything that has to be decoded or kept whole: 4 to 12 bytes each
+MOST_PIXELS_WHOLE = 12_500_000  # of what is decoded or kept whole: PNG, and JPEG of three colours in several scans
+MOST_PIXELS_WEBP = 4_500_000
 _QUALITY = 85
 
 JPEG, PNG, WEBP = "JPEG", "PNG", "WEBP"
@@ -51,7 +61,8 @@ _MOST_ENTRIES_BYTES = 512 * 1024  # of a DOCX's directory: some thousand entries
 _MOST_UNPACKED = 100 * MEBIBYTE
 _LARGEST_RATIO = 100
 
-_lock = threading.Lock()  # one picture at a time in a process
+LONGEST_WAIT = 20.0  # seconds for the pictures before this one; the proxy gives up later than that
+_ROWS_AT_ONCE = 256  # of a picture whose pixels are changed in more than one step
 # What decoders raise for bytes that are not what their beginning promises.
 _UNREADABLE: Final = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError)
 _UNREADABLE_INSIDE: Final = (*_UNREADABLE, struct.error, zlib.error, zipfile.BadZipFile, NotImplementedError)
@@ -81,14 +92,15 @@ def image_reencoded(
 ) -> bytes:
     """The picture as a new JPEG in sRGB, turned upright, at most `longest_side` pixels long, without any metadata.
 
-    Takes JPEG, PNG and WebP, whatever the file is called. Raises ContentTooLarge, and ValidationFailed with the error
-    `file_type`, `file_malformed` or `image_too_large` (pixels) at `field`.
+    Takes JPEG, PNG and WebP without animation, whatever the file is called. Raises ContentTooLarge, ValidationFailed
+    with the error `file_type`, `file_malformed` or `image_too_large` (pixels) at `field`, and Unavailable
+    (`uploads_busy`) when others' pictures take too long.
     """
     _refuse_large(upload, largest_bytes)
     kind = _image_kind(upload)
     if kind is None:
         raise _refused(field, "file_type", "Send a picture as JPEG, PNG or WebP; the name of the file does not count.")
-    with _lock:
+    with _one_at_a_time():
         try:
             return _reencoded(upload, kind=kind, field=field, longest_side=longest_side)
         except _UNREADABLE_INSIDE as error:
@@ -103,8 +115,8 @@ def image_reencoded(
 def document_checked(upload: Upload, *, field: str = "file", largest_bytes: int = LARGEST_DOCUMENT) -> Document:
     """The upload as a PDF, a picture or a DOCX, by its content. Pictures are written anew, as JPEG.
 
-    Raises ContentTooLarge, and ValidationFailed with the error `file_type`, `file_malformed` or `image_too_large` at
-    `field`.
+    Raises ContentTooLarge, ValidationFailed with the error `file_type`, `file_malformed` or `image_too_large` at
+    `field`, and Unavailable (`uploads_busy`) as `image_reencoded` does.
     """
     _refuse_large(upload, largest_bytes)
     head = _head(upload)
@@ -153,6 +165,25 @@ def file_discard(name: str) -> None:
 def file_discard_on_commit(name: str) -> None:
     """Delete a stored file after the present transaction has committed; it stays if that is rolled back."""
     transaction.on_commit(lambda: file_discard(name), robust=True)
+
+
+@contextlib.contextmanager
+def file_kept_by_commit(name: str) -> Iterator[None]:
+    """A transaction for the rows that name a file which was stored before it; without its commit the file goes too."""
+    committed = False
+
+    def remember() -> None:
+        nonlocal committed
+        committed = True
+
+    try:
+        with transaction.atomic():
+            transaction.on_commit(remember)  # the first one: what fails after the commit must not take the file away
+            yield
+    except BaseException:
+        if not committed:
+            file_discard(name)
+        raise
 
 
 def file_answer(
@@ -221,14 +252,25 @@ def _reencoded(upload: Upload, *, kind: str, field: str, longest_side: int) -> b
     1  open: reads the header only      2  refuse too many pixels      3  decode, at a fraction where possible
     4  one colour a pixel, no alpha     5  shrink                      6  sRGB, upright      7  write anew
     """
-    from PIL import Image
+    from PIL import Image, PngImagePlugin
 
-    if kind == WEBP:
+    PngImagePlugin.MAX_TEXT_MEMORY = MEBIBYTE  # of packed texts, which nobody reads here; Pillow's own 64 are too many
+    most, scaled = MOST_PIXELS_WHOLE, False
+    if kind == JPEG:
+        colours, scaled = _frame_of_jpeg(upload)
+        # Two bytes for each colour of a pixel: pictures for print have four.
+        most = MOST_PIXELS if scaled else MOST_PIXELS_WHOLE * 3 // max(3, colours)
+    elif kind == WEBP:
         from PIL import WebPImagePlugin  # noqa: F401 - otherwise Pillow would load its forty other formats to find it
 
-    scaled = kind == JPEG and _is_scaled_while_decoded(upload)
-    most = MOST_PIXELS if scaled else MOST_PIXELS_WHOLE
-    refusal = _refused(field, "image_too_large", f"Send a picture of at most {most // 1_000_000} megapixels.")
+        most = MOST_PIXELS_WEBP
+    refusal = _refused(field, "image_too_large", _words_for(most, scaled=scaled))
+    if kind == WEBP:  # its decoder takes the memory for a picture as soon as it is opened
+        width, height, moves = _frame_of_webp(upload)
+        if moves:
+            raise _refused(field, "file_type", "This WebP is an animation. Send a single picture.")
+        if width * height > most:
+            raise refusal
     upload.seek(0)
     try:
         opened = Image.open(upload, formats=[kind])
@@ -239,11 +281,13 @@ def _reencoded(upload: Upload, *, kind: str, field: str, longest_side: int) -> b
         if width * height > most:
             raise refusal
         profile, orientation = image.info.get("icc_profile"), _orientation(image)
-        if scaled:
-            share = min(1.0, longest_side / max(width, height))
-            image.draft(None, (max(1, round(width * share)), max(1, round(height * share))))
+        if kind == JPEG:
+            fraction = _fraction(width, height, longest_side=longest_side, whole=not scaled)
+            image.draft(None, (max(1, width // fraction), max(1, height // fraction)))
         image.load()
         flat = _flat(image)
+        if flat is not image:
+            image.close()  # gives up the pixels, which shrinking does not need any more
     flat.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
     upright = _upright(_in_srgb(flat, profile), orientation)
     upright.info.clear()  # Pillow would write some of it into the new file, a comment for example
@@ -252,26 +296,85 @@ def _reencoded(upload: Upload, *, kind: str, field: str, longest_side: int) -> b
     return written.getvalue()
 
 
-def _is_scaled_while_decoded(file: Upload) -> bool:
-    """Whether libjpeg decodes this JPEG line by line: baseline, with all its colours in one scan.
+def _words_for(most: int, *, scaled: bool) -> str:
+    words = f"Send a picture of at most {most // 1_000_000} megapixels"
+    return f"{words}." if scaled else f"{words}, or as a usual (baseline) JPEG of at most {MOST_PIXELS // 1_000_000}."
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Wait until no worker of this machine decodes a picture. Raises Unavailable (`uploads_busy`) after LONGEST_WAIT.
+
+    A lock of the kernel on an open file: threads open it each for themselves and so wait for each other as well, and a
+    worker that is killed gives it up.
+    """
+    until = time.monotonic() + LONGEST_WAIT
+    place = Path(tempfile.gettempdir(), f"rgms-pictures-{os.getuid()}.lock")
+    descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() >= until:
+                    raise Unavailable(
+                        "Many pictures are being worked on. Try again in a minute; nothing was saved.",
+                        code="uploads_busy",
+                    ) from error
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)  # and with it the lock
+
+
+def _frame_of_jpeg(file: Upload) -> tuple[int, bool]:
+    """(colours, whether libjpeg decodes it line by line: baseline, with all its colours in one scan).
 
     Otherwise it keeps the coefficients of the whole picture, however small the result is to be. Read from the
     markers before the first scan (ITU T.81, B.1).
     """
-    colours = 0
+    colours, sequential = 0, False
     file.seek(2)
     for _ in range(1000):
         marker, kind, length = struct.unpack(">BBH", file.read(4))
         if marker != 0xFF:
             break
         body = file.read(length - 2)
-        if kind in {0xC0, 0xC1}:  # SOF0, SOF1: sequential
-            colours = body[5]
-        elif 0xC2 <= kind <= 0xCF and kind not in {0xC4, 0xC8, 0xCC}:  # every other frame
-            return False
+        if 0xC0 <= kind <= 0xCF and kind not in {0xC4, 0xC8, 0xCC}:  # a frame; SOF0 and SOF1 are sequential
+            colours, sequential = body[5], kind in {0xC0, 0xC1}
         elif kind == 0xDA:  # SOS
-            return bool(0 < colours == body[0])
-    return False
+            return colours, bool(sequential and 0 < colours == body[0])
+    return colours, False
+
+
+def _frame_of_webp(file: Upload) -> tuple[int, int, bool]:
+    """(width, height, whether it is an animation), from the first chunk (RFC 9649, 2.5 to 2.7)."""
+    file.seek(12)
+    head = file.read(18)
+    kind, body = head[:4], head[8:]
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little"), bool(body[0] & 2)
+    if kind == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF), False
+    if kind == b"VP8 ":
+        width, height = struct.unpack("<HH", body[6:10])
+        return width & 0x3FFF, height & 0x3FFF, False
+    raise ValueError("this WebP begins with another chunk")
+
+
+def _fraction(width: int, height: int, *, longest_side: int, whole: bool) -> int:
+    """At which of libjpeg's fractions (1, 1/2, 1/4, 1/8) a JPEG is decoded.
+
+    The largest picture that still has `longest_side`, unless that takes too many pixels: a little less sharp then.
+    """
+    most = MOST_PIXELS_WHOLE // 4 if whole else MOST_PIXELS_WHOLE  # its coefficients lie in the memory as well
+    for fraction in (1, 2, 4):
+        fits = (width // fraction) * (height // fraction) <= most
+        if fits and max(width, height) // (2 * fraction) < longest_side:
+            return fraction
+    return 8
 
 
 def _orientation(image: "Image.Image") -> int:
@@ -283,19 +386,34 @@ def _orientation(image: "Image.Image") -> int:
 
 def _flat(image: "Image.Image") -> "Image.Image":
     """Without transparency (white stands behind) and palette; in a mode that shrinks well."""
-    from PIL import Image
-
     if image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info:
-        # RGB with one transparent colour becomes RGBA as well.
-        seen = image.convert("RGBA")
-        behind = Image.new("RGB", seen.size, (255, 255, 255))
-        behind.paste(seen, mask=seen)
-        return behind
+        return _by_rows(image, "RGB", _on_white)
     if image.mode in {"RGB", "L", "CMYK"}:
         return image
     if image.mode.startswith("I"):  # 16 bits a pixel
-        return image.convert("I").point(lambda value: value / 256).convert("L")
+        return _by_rows(image, "L", lambda rows: rows.convert("I").point(lambda value: value / 256).convert("L"))
     return image.convert("RGB")
+
+
+def _by_rows(image: "Image.Image", mode: str, change: "Callable[[Image.Image], Image.Image]") -> "Image.Image":
+    """`image` changed to `mode`, some rows at a time: what lies between would be copies of the whole picture."""
+    from PIL import Image
+
+    changed = Image.new(mode, image.size)
+    for top in range(0, image.height, _ROWS_AT_ONCE):
+        rows = image.crop((0, top, image.width, min(top + _ROWS_AT_ONCE, image.height)))
+        rows.info.update(image.info)  # the transparent colour, if there is one
+        changed.paste(change(rows), (0, top))
+    return changed
+
+
+def _on_white(image: "Image.Image") -> "Image.Image":
+    from PIL import Image
+
+    seen = image.convert("RGBA")  # RGB with one transparent colour becomes that as well
+    behind = Image.new("RGB", seen.size, (255, 255, 255))
+    behind.paste(seen, mask=seen)
+    return behind
 
 
 def _in_srgb(image: "Image.Image", profile: bytes | None) -> "Image.Image":
@@ -345,7 +463,9 @@ def _refuse_no_docx(content: bytes, field: str) -> None:
                 raise not_docx
             if any(name.rpartition("/")[2] == "vbaproject.bin" for name in entries):
                 raise _macros(field)
-            if len(entries) != len(archive.infolist()):  # of two with one name, readers take different ones
+            # Other packings allocate what a file asks them to, before they find out that it is damaged.
+            odd = {entry.compress_type for entry in archive.infolist()} - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+            if odd or len(entries) != len(archive.infolist()):  # of two with one name, readers take different ones
                 raise damaged
             unpacked = sum(entry.file_size for entry in archive.infolist())
             if unpacked > min(_MOST_UNPACKED, MEBIBYTE + _LARGEST_RATIO * len(content)) or types.file_size > MEBIBYTE:

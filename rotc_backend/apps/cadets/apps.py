@@ -3,3 +3,10 @@ from django.apps import AppConfig
 
 class CadetsConfig(AppConfig):
     name = "apps.cadets"
+
+    def ready(self) -> None:
+        from apps.accounts.services import account_checked
+        from apps.cadets.services.links import account_check
+
+        # A signal, since accounts stands below this app and cannot ask it which records are linked.
+        account_checked.connect(account_check)

@@ -2,6 +2,7 @@ import io
 import struct
 import subprocess
 import sys
+import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -224,12 +225,14 @@ def test_a_jpeg_is_allowed_more_pixels_only_if_it_is_decoded_at_a_fraction(monke
     assert image_reencoded(sent(encoded(halves(60, 40), progressive=True)))
     assert refusal(encoded(halves(), progressive=True)) == "image_too_large"
     assert refusal(encoded(halves(), "PNG")) == "image_too_large"
+    assert image_reencoded(sent(encoded(halves(), "WEBP")))  # has a limit of its own
+    monkeypatch.setattr(uploads, "MOST_PIXELS_WEBP", 3_000)
     assert refusal(encoded(halves(), "WEBP")) == "image_too_large"
     assert refusal(encoded(halves(100, 60))) == "image_too_large"
 
 
 _PEAK = """
-import io, resource, sys
+import io, sys
 from django.conf import settings
 settings.configure()
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -238,22 +241,24 @@ from core.errors import ValidationFailed
 from PIL import Image, JpegImagePlugin, ImageCms
 image_reencoded(SimpleUploadedFile("warm.jpg", open(sys.argv[1], "rb").read()))
 upload = SimpleUploadedFile("photo.jpg", open(sys.argv[2], "rb").read())
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def memory(name):  # ru_maxrss would begin with what the process was forked from
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
+before = memory("VmRSS")
 try:
-    print(len(image_reencoded(upload)))
+    print(len(image_reencoded(upload, longest_side=int(sys.argv[3]))))
 except ValidationFailed as error:
     print(error.errors[0].code)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(memory("VmHWM") - before)
 """
 
 
-def peak_of(content: bytes, tmp_path: Path) -> tuple[str, float]:
+def peak_of(content: bytes, tmp_path: Path, longest_side: int = uploads.LONGEST_SIDE) -> tuple[str, float]:
     """(outcome, MiB that a fresh process took for it)."""
     warm, file = tmp_path / "warm", tmp_path / "file"
     warm.write_bytes(encoded(halves()))
     file.write_bytes(content)
     done = subprocess.run(
-        [sys.executable, "-c", _PEAK, str(warm), str(file)],
+        [sys.executable, "-c", _PEAK, str(warm), str(file), str(longest_side)],
         env={"PYTHONPATH": str(Path(uploads.__file__).parent.parent), "MALLOC_ARENA_MAX": "2"},
         capture_output=True,
         text=True,
@@ -277,13 +282,111 @@ def test_a_bomb_costs_no_memory(tmp_path: Path) -> None:
     assert mebibytes < 8
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
-def test_the_largest_picture_that_is_decoded_whole_stays_within_bounds(form: str, tmp_path: Path) -> None:
-    quick: dict[str, Any] = {"JPEG": {"progressive": True}, "PNG": {"compress_level": 1}, "WEBP": {"method": 0}}
-    picture = halves(4160, 3120) if form == "JPEG" else halves(4160, 3120).convert("RGBA")
-    outcome, mebibytes = peak_of(encoded(picture, form, **quick[form]), tmp_path)
+_SCANS: dict[str, Any] = {"progressive": True, "subsampling": 0}
+_QUICK = {"compress_level": 1}
+
+
+@pytest.mark.parametrize("longest_side", [uploads.LONGEST_SIDE, uploads.LONGEST_SIDE_OF_DOCUMENT])
+@pytest.mark.parametrize(
+    ("picture", "options"),
+    [
+        pytest.param(("PNG", "RGBA", 4080, 3060), _QUICK, id="png with transparency"),
+        pytest.param(("PNG", "RGB", 4080, 3060), {**_QUICK, "transparency": (1, 2, 3)}, id="png, one colour of none"),
+        pytest.param(("PNG", "I;16", 4080, 3060), _QUICK, id="png of 16 bits"),
+        pytest.param(("JPEG", "RGB", 4080, 3060), _SCANS, id="progressive jpeg"),
+        pytest.param(("JPEG", "CMYK", 3500, 2670), _SCANS, id="progressive jpeg for print"),
+        pytest.param(("JPEG", "CMYK", 3530, 3530), {"subsampling": 0}, id="jpeg for print"),
+        pytest.param(("JPEG", "CMYK", 4790, 4790), {"subsampling": 0}, id="larger jpeg for print"),
+        pytest.param(("WEBP", "RGBA", 2440, 1840), {"method": 0}, id="webp"),
+        pytest.param(("WEBP", "RGBA", 2440, 1840), {"method": 0, "lossless": True}, id="webp without loss"),
+    ],
+)
+def test_the_largest_picture_of_a_kind_stays_within_bounds(
+    picture: tuple[str, str, int, int], options: dict[str, Any], longest_side: int, tmp_path: Path
+) -> None:
+    form, mode, width, height = picture
+    image = Image.new(mode, (width, height), 30_000) if mode == "I;16" else halves(width, height).convert(mode)
+    if mode == "RGBA":
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+    outcome, mebibytes = peak_of(encoded(image, form, **options), tmp_path, longest_side)
     assert int(outcome) > 1000
-    assert mebibytes < 200
+    assert mebibytes < 115
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+@pytest.mark.parametrize("mode", ["RGBA", "RGB"])
+def test_a_webp_that_would_take_too_much_memory_is_refused_before_it_is_opened(
+    lossless: bool, mode: str, tmp_path: Path
+) -> None:
+    content = encoded(halves(4000, 3250).convert(mode), "WEBP", method=0, lossless=lossless)
+    outcome, mebibytes = peak_of(content, tmp_path)
+    assert outcome == "image_too_large"
+    assert mebibytes < 8
+
+
+def test_progressive_pictures_for_print_are_allowed_fewer_pixels() -> None:
+    content = encoded(halves(3600, 2700).convert("CMYK"), progressive=True)
+    with pytest.raises(ValidationFailed, match=r"at most 9 megapixels, or as a usual .* at most 80") as caught:
+        image_reencoded(sent(content))
+    assert caught.value.errors[0].code == "image_too_large"
+    assert image_reencoded(sent(encoded(halves(3600, 2700).convert("CMYK"))))
+
+
+def test_an_animation_is_refused_as_such() -> None:
+    content = encoded(halves(), "WEBP", save_all=True, append_images=[halves().rotate(90)])
+    assert refusal(content) == "file_type"
+
+
+def test_a_png_full_of_text_is_refused() -> None:
+    text = PngImagePlugin.PngInfo()
+    for _ in range(3):
+        text.add_text("Comment", "x" * 500_000, zip=True)
+    assert refusal(encoded(halves(), "PNG", pnginfo=text)) == "file_malformed"
+
+
+def test_a_large_square_photo_is_decoded_at_a_fraction_and_still_large() -> None:
+    image = opened(image_reencoded(sent(encoded(halves(4790, 4790))), longest_side=2400))
+    assert image.size == (2395, 2395)
+
+
+# --- One at a time ----------------------------------------------------------------------------------------------------
+
+_HOLD = """
+import sys, time
+from django.conf import settings
+settings.configure()
+from core.uploads import _one_at_a_time
+with _one_at_a_time():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_picture_waits_for_that_of_another_worker_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)  # read anew
+    content = encoded(halves())
+    environment = {"PYTHONPATH": str(Path(uploads.__file__).parent.parent), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", _HOLD], env=environment, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        monkeypatch.setattr(uploads, "LONGEST_WAIT", 0.2)
+        with pytest.raises(Unavailable) as caught:
+            image_reencoded(sent(content))
+        assert (caught.value.status, caught.value.code) == (503, "uploads_busy")
+        assert document_checked(sent(PDF)).kind == "pdf"  # which is not decoded
+        monkeypatch.setattr(uploads, "LONGEST_WAIT", 20.0)
+        threading.Timer(0.3, other.kill).start()  # a worker that dies gives the lock up
+        assert image_reencoded(sent(content))
+
+
+def test_threads_of_a_worker_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "LONGEST_WAIT", 0.2)
+    with uploads._one_at_a_time(), pytest.raises(Unavailable):
+        image_reencoded(sent(encoded(halves())))
+    assert image_reencoded(sent(encoded(halves())))
 
 
 # --- Size -----------------------------------------------------------------------------------------------------------
@@ -403,6 +506,17 @@ def test_other_documents_are_refused_with_the_reason(content: bytes, code: str) 
 
 def test_a_docx_with_two_entries_of_one_name_is_refused() -> None:
     assert refusal(docx(**{"WORD/document.xml": b"another"}), document_checked) == "file_malformed"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_docx_packed_otherwise_than_word_does_is_refused_unread(method: int, damaged: bool) -> None:
+    entries = {"[Content_Types].xml": TYPES, "word/document.xml": b"<w:document/>"}
+    content = bytearray(packed(entries, method))
+    if damaged:
+        place = 30 + len("[Content_Types].xml")  # behind the header of the first entry
+        content[place + 4 : place + 40] = b"\xff" * 36
+    assert refusal(bytes(content), document_checked) == "file_malformed"
 
 
 def test_a_locked_docx_is_refused() -> None:

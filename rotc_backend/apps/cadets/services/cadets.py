@@ -60,7 +60,8 @@ def cadet_archive(*, actor: Principal, cadet_id: int) -> Cadet:
     with transaction.atomic():
         cadet = lock_row(Cadet.objects.filter(pk=cadet_id), missing=MISSING)
         if cadet.archived_at is None:
-            before, after = apply_changes(cadet, {"archived_at": now()})
+            at = now()
+            before, after = apply_changes(cadet, {"archived_at": at})
             audit_record(
                 actor_id=actor.user_id,
                 action="cadet.archive",
@@ -70,15 +71,19 @@ def cadet_archive(*, actor: Principal, cadet_id: int) -> Cadet:
             )
             _tell(cadet, CadetArchived)
             if cadet.user_id is not None:
-                accounts.user_archive(actor=actor, user_id=cadet.user_id)
+                accounts.user_archive(actor=actor, user_id=cadet.user_id, at=at)
     return cadet
 
 
 def cadet_restore(*, actor: Principal, cadet_id: int) -> Cadet:
-    """Restore a cadet and the account. Nothing happens to who is not archived. Raises NotFound."""
+    """Restore a cadet, and the account if it was archived with the cadet. Nothing happens to who is not archived.
+
+    Raises NotFound.
+    """
     with transaction.atomic():
         cadet = lock_row(Cadet.objects.filter(pk=cadet_id), missing=MISSING)
         if cadet.archived_at is not None:
+            at = cadet.archived_at
             before, after = apply_changes(cadet, {"archived_at": None})
             audit_record(
                 actor_id=actor.user_id,
@@ -89,7 +94,8 @@ def cadet_restore(*, actor: Principal, cadet_id: int) -> Cadet:
             )
             _tell(cadet, CadetRestored)
             if cadet.user_id is not None:
-                accounts.user_restore(actor=actor, user_id=cadet.user_id)
+                # An account that was archived for itself, at another instant, stays so.
+                accounts.user_restore(actor=actor, user_id=cadet.user_id, archived_at=at)
     return cadet
 
 

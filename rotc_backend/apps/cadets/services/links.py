@@ -4,6 +4,8 @@ The record is locked first, then the account: two records that want the same acc
 accounts for the same record by the record's.
 """
 
+from typing import Any
+
 from django.db import transaction
 
 from apps.accounts.models import User
@@ -61,6 +63,29 @@ def staff_account_unlink(*, actor: Principal, staff_id: int) -> StaffProfile:
         former = profile.user_id
         staff.staff_apply(profile, {"user_id": None}, actor=actor, action="staff.unlink_account", former_user_id=former)
     return profile
+
+
+def account_check(*, user_id: int, role: str | None, restores: bool, **_: Any) -> None:
+    """Refuse a new role, or a restore, of an account whose record does not allow it; connected in apps.py.
+
+    Under the account's lock, which who links it takes as well. Raises Conflict (`role_does_not_fit`,
+    `record_archived`).
+    """
+    for record, rows in (
+        (rules.CADET_RECORD, Cadet.objects.filter(user_id=user_id)),
+        (rules.STAFF_RECORD, StaffProfile.objects.filter(user_id=user_id)),
+    ):
+        for archived_at in rows.values_list("archived_at", flat=True):
+            if role is not None and role not in rules.ROLES_OF_RECORD[record]:
+                raise Conflict(
+                    "This account is linked to a record that the new role does not fit. Unlink it there first.",
+                    code="role_does_not_fit",
+                )
+            if restores and archived_at is not None:
+                raise Conflict(
+                    "The record that this account is linked to is archived. Restore that, or unlink the account there.",
+                    code="record_archived",
+                )
 
 
 def _refuse_unfit(row: Cadet | StaffProfile, *, record: str, user_id: int) -> None:

@@ -10,7 +10,7 @@ from apps.cadets import selectors
 from apps.cadets.models import Cadet
 from apps.cadets.services.cadets import MISSING, cadet_apply
 from core.models import lock_row
-from core.uploads import file_discard, file_discard_on_commit, file_store, image_reencoded
+from core.uploads import file_discard_on_commit, file_kept_by_commit, file_store, image_reencoded
 
 
 def cadet_photo_set(*, actor: Principal, cadet_id: int, upload: "UploadedFile[bytes]") -> Cadet:
@@ -20,16 +20,12 @@ def cadet_photo_set(*, actor: Principal, cadet_id: int, upload: "UploadedFile[by
     """
     selectors.cadet_by_id(cadet_id=cadet_id)  # before the file is worked on
     name = file_store(folder="cadets", extension="jpg", content=image_reencoded(upload))
-    try:
-        with transaction.atomic():
-            cadet = lock_row(Cadet.objects.filter(pk=cadet_id), missing=MISSING)
-            former = cadet.photo
-            cadet_apply(cadet, {"photo": name}, actor=actor, action="cadet.set_photo")
-            if former:
-                file_discard_on_commit(former)
-    except BaseException:
-        file_discard(name)
-        raise
+    with file_kept_by_commit(name):
+        cadet = lock_row(Cadet.objects.filter(pk=cadet_id), missing=MISSING)
+        former = cadet.photo
+        cadet_apply(cadet, {"photo": name}, actor=actor, action="cadet.set_photo")
+        if former:
+            file_discard_on_commit(former)
     return cadet
 
 

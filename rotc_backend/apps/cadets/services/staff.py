@@ -48,20 +48,26 @@ def staff_archive(*, actor: Principal, staff_id: int) -> StaffProfile:
     with transaction.atomic():
         profile = lock_row(StaffProfile.objects.filter(pk=staff_id), missing=MISSING)
         if profile.archived_at is None:
-            staff_apply(profile, {"archived_at": now()}, actor=actor, action="staff.archive")
+            at = now()
+            staff_apply(profile, {"archived_at": at}, actor=actor, action="staff.archive")
             if profile.user_id is not None:
-                accounts.user_archive(actor=actor, user_id=profile.user_id)
+                accounts.user_archive(actor=actor, user_id=profile.user_id, at=at)
     return profile
 
 
 def staff_restore(*, actor: Principal, staff_id: int) -> StaffProfile:
-    """Restore a profile and its account. Nothing happens to one that is not archived. Raises NotFound."""
+    """Restore a profile, and its account if that was archived with it. Nothing happens to one that is not archived.
+
+    Raises NotFound.
+    """
     with transaction.atomic():
         profile = lock_row(StaffProfile.objects.filter(pk=staff_id), missing=MISSING)
         if profile.archived_at is not None:
+            at = profile.archived_at
             staff_apply(profile, {"archived_at": None}, actor=actor, action="staff.restore")
             if profile.user_id is not None:
-                accounts.user_restore(actor=actor, user_id=profile.user_id)
+                # An account that was archived for itself, at another instant, stays so.
+                accounts.user_restore(actor=actor, user_id=profile.user_id, archived_at=at)
     return profile
 
 

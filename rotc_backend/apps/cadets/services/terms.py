@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import connection, transaction
+from django.dispatch import Signal
 
 from apps.accounts.rules import Principal
 from apps.accounts.services import audit_record
@@ -19,6 +20,11 @@ from core.models import apply_changes, lock_row
 
 _MAKING_CURRENT = 7_216_001  # the advisory lock of term_make_current; any number that nothing else takes
 _HEARERS = ["role:admin", "role:training_staff"]
+
+# Asks whoever has something that happens in a term whether it may get these dates: `term_id`, `starts_on`, `ends_on`.
+# Sent in the transaction of the change, while the term is locked against all writers and before it is written; a
+# receiver refuses by raising Conflict. A signal, since what lies in a term (training days) is above this app.
+term_dates_change = Signal()
 
 
 def term_hold_open(*, term_id: int) -> None:
@@ -63,8 +69,9 @@ def term_create(
 def term_change(*, actor: Principal, term_id: int, expected_version: int, changes: Mapping[str, Any]) -> Term:
     """Change name or dates of an open term.
 
-    Raises NotFound, PreconditionFailed, ValidationFailed, and Conflict: `term_closed`, `term_exists`, or
-    `enrollments_outside` when somebody was enrolled on a day that would no longer belong to the term.
+    Raises NotFound, PreconditionFailed, ValidationFailed, and Conflict: `term_closed`, `term_exists`,
+    `enrollments_outside` when somebody was enrolled on a day that would no longer belong to the term, or what receivers
+    of `term_dates_change` raise (`training_days_outside`).
     """
     exists = _exists(changes.get("school_year", ""), changes.get("semester", ""))
     with conflicts({"term_unique": exists}):
@@ -76,11 +83,14 @@ def term_change(*, actor: Principal, term_id: int, expected_version: int, change
         outside = Enrollment.objects.filter(term=term).exclude(
             enrolled_on__range=(planned["starts_on"], planned["ends_on"])
         )
-        if {"starts_on", "ends_on"} & set(changes) and outside.exists():
-            raise Conflict(
-                "Somebody was enrolled on a day outside these dates. Change the enrollments first.",
-                code="enrollments_outside",
-            )
+        starts_on, ends_on = planned["starts_on"], planned["ends_on"]
+        if (starts_on, ends_on) != (term.starts_on, term.ends_on):
+            if outside.exists():
+                raise Conflict(
+                    "Somebody was enrolled on a day outside these dates. Change the enrollments first.",
+                    code="enrollments_outside",
+                )
+            term_dates_change.send(sender=Term, term_id=term.pk, starts_on=starts_on, ends_on=ends_on)
         before, after = apply_changes(term, changes)
         if before:
             audit_record(

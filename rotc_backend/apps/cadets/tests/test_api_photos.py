@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
 from PIL import Image
 from pytest_django import Settings
 
@@ -151,6 +152,30 @@ def test_when_the_last_step_fails_neither_row_nor_file_is_left(
         cadet_photo_set(actor=principal, cadet_id=liza.cadet.pk, upload=upload)
     assert stored(media) == before
     assert read(liza.client.get(OWN))
+
+
+def test_when_something_fails_after_the_commit_the_file_stays(
+    admin: Person, liza: CadetPerson, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from apps.cadets.services import photos
+
+    apply = photos.cadet_apply
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    def apply_and_stop(*args: Any, **given: Any) -> Any:
+        transaction.on_commit(stop)
+        return apply(*args, **given)
+
+    monkeypatch.setattr(photos, "cadet_apply", apply_and_stop)
+    upload: Any = SimpleUploadedFile("photo.jpg", picture(), "image/jpeg")
+    with pytest.raises(KeyboardInterrupt):
+        photos.cadet_photo_set(actor=admin.principal, cadet_id=liza.cadet.pk, upload=upload)
+    liza.cadet.refresh_from_db()
+    (only,) = stored(media)
+    assert liza.cadet.photo
+    assert str(only).endswith(liza.cadet.photo)
 
 
 def test_two_photos_at_once_leave_the_file_that_the_row_names(admin: Person, liza: CadetPerson, media: Path) -> None:

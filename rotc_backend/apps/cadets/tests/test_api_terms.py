@@ -6,7 +6,7 @@ import pytest
 from apps.accounts.models import AuditEntry
 from apps.accounts.tests.factories import Person
 from apps.cadets.models import Semester, Term
-from apps.cadets.services.terms import term_hold_open
+from apps.cadets.services.terms import term_dates_change, term_hold_open
 from apps.cadets.tests import factories
 from apps.cadets.tests.expectations import at_once, fields_of, recorded, refused, told
 from apps.cadets.tests.factories import CadetPerson, StaffPerson
@@ -221,3 +221,33 @@ def test_closing_waits_for_a_write_that_holds_the_term_open(term: Term) -> None:
         order.append("closed")
     writer.join(10)
     assert order == ["written", "closed"]
+
+
+# --- What lies in a term ----------------------------------------------------------------------------------------------
+
+
+def test_a_filter_that_does_not_exist_is_refused(admin: Person, liza: CadetPerson) -> None:
+    for path in (PATH, f"/api/v1/cadets/{liza.cadet.pk}/enrollments"):
+        assert fields_of(admin.client.get(path, {"currrent": "true"})) == {"currrent": "unknown_field"}
+        assert admin.client.get(path, {"page": 1, "page_size": 5}).status_code == 200
+
+
+def test_who_has_something_in_a_term_is_asked_before_its_dates_change(admin: Person, term: Term) -> None:
+    asked: list[Any] = []
+
+    def refuse(sender: Any, **dates: Any) -> None:
+        asked.append((dates["term_id"], dates["ends_on"], Term.objects.get(pk=term.pk).ends_on))
+        raise Conflict("Not so.", code="something_outside")
+
+    earlier = term.ends_on - dt.timedelta(days=7)
+    term_dates_change.connect(refuse)
+    try:
+        answer = admin.client.patch(f"{PATH}/{term.pk}", {"semester": "2nd"}, headers={"if-match": '"v1"'})
+        assert (answer.status_code, asked) == (200, [])
+        answer = admin.client.patch(f"{PATH}/{term.pk}", {"ends_on": str(earlier)}, headers={"if-match": '"v2"'})
+        assert refused(answer) == (409, "something_outside")
+    finally:
+        term_dates_change.disconnect(refuse)
+    assert asked == [(term.pk, earlier, term.ends_on)]
+    assert Term.objects.get(pk=term.pk).ends_on == term.ends_on
+    assert recorded("term.") == ["term.change"]

@@ -18,7 +18,7 @@ from core.clock import now
 from core.errors import Conflict, NotFound, PermissionRefused
 from core.messages import Event
 from core.models import apply_changes, lock_row
-from core.uploads import file_discard, file_discard_on_commit, file_store, image_reencoded
+from core.uploads import file_discard_on_commit, file_kept_by_commit, file_store, image_reencoded
 
 _FOLDER = "announcements"
 _MISSING = "There is no announcement with this id."
@@ -93,18 +93,14 @@ def photo_add(*, actor: Principal, announcement_id: int, upload: UploadedFile) -
     _refuse_photo(announcement)  # before the work of decoding it; asked again below, under the lock
     # Outside the transaction: neither a processor nor another service may hold its locks.
     name = file_store(folder=_FOLDER, extension="jpg", content=image_reencoded(upload))
-    try:
-        with transaction.atomic():
-            announcement = _locked(announcement_id)
-            _refuse_photo(announcement)
-            photo = AnnouncementPhoto.objects.create(announcement=announcement, file=name, created_by_id=actor.user_id)
-            photo.refresh_from_db(fields=["created_at"])
-            _photos_changed(announcement)
-            _record(actor, "announcement.photo_add", announcement_id, after={"photo_id": photo.pk})
-            _tell(_changed(announcement))
-    except BaseException:
-        file_discard(name)  # otherwise the file would stay in the storage with nothing that leads to it
-        raise
+    with file_kept_by_commit(name):
+        announcement = _locked(announcement_id)
+        _refuse_photo(announcement)
+        photo = AnnouncementPhoto.objects.create(announcement=announcement, file=name, created_by_id=actor.user_id)
+        photo.refresh_from_db(fields=["created_at"])
+        _photos_changed(announcement)
+        _record(actor, "announcement.photo_add", announcement_id, after={"photo_id": photo.pk})
+        _tell(_changed(announcement))
     return photo
 
 

@@ -1,5 +1,9 @@
 """What is said in rooms; REST and sockets both come here.
 
+The audit trail keeps the words that were changed or removed in the rooms of companies and of the staff. Of direct rooms
+it keeps only how long they were: every administrator reads the trail, and who reads the words of two others has to
+leave a trace.
+
 Locks, always in this order:  room  →  message  →  the author's account
 The room first: messages of a room are written one after another, so their ids rise in the order in which they can be
 read, and a read mark never covers a message that came to light after it.
@@ -15,7 +19,7 @@ from apps.accounts.services import audit_record
 from apps.events.services import publish
 from apps.messaging import rules
 from apps.messaging.events import MessageCreated, MessageDeleted, MessageEdited
-from apps.messaging.models import Message, Room
+from apps.messaging.models import Message, Room, RoomKind
 from apps.messaging.selectors import rooms as selectors
 from apps.messaging.services import rooms
 from core.clock import now
@@ -86,8 +90,8 @@ def message_edit(*, actor: Principal, message_id: int, body: str) -> Message:
             actor_id=actor.user_id,
             action="message.edit",
             target=_target(message_id),
-            before={"body": before},
-            after={"body": text},
+            before=_kept(message.room, before),
+            after=_kept(message.room, text),
         )
         publish(
             event=MessageEdited(id=message_id, room_id=message.room_id, body=text, edited_at=message.edited_at),
@@ -99,8 +103,8 @@ def message_edit(*, actor: Principal, message_id: int, body: str) -> Message:
 def message_delete(*, actor: Principal, message_id: int) -> None:
     """Blank one's own message, or as an administrator anybody's; its place in the room stays. Idempotent.
 
-    What it said is kept in the audit trail, for who has to look into a complaint. Raises NotFound and
-    PermissionRefused (`not_the_author`).
+    What it said in a room of many is kept in the audit trail, for who has to look into a complaint; what it said in a
+    direct room is gone. Raises NotFound and PermissionRefused (`not_the_author`).
     """
     with transaction.atomic():
         message = _message_locked(actor, message_id)
@@ -115,12 +119,17 @@ def message_delete(*, actor: Principal, message_id: int) -> None:
             actor_id=actor.user_id,
             action="message.delete" if is_own else "message.moderate",
             target=_target(message_id),
-            before={"author_id": message.author_id, "room_id": message.room_id, "body": before},
+            before={"author_id": message.author_id, "room_id": message.room_id, **_kept(message.room, before)},
         )
         publish(
             event=MessageDeleted(id=message_id, room_id=message.room_id, deleted_at=message.deleted_at),
             recipients=_members(message.room),
         )
+
+
+def _kept(room: Room, body: str) -> dict[str, Json]:
+    """What the audit trail keeps of words that were changed or removed."""
+    return {"characters": len(body)} if room.kind == RoomKind.DIRECT else {"body": body}
 
 
 def _author(message: Message) -> dict[str, Json]:

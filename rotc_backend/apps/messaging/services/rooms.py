@@ -38,11 +38,21 @@ def rooms_ensure() -> None:
 def room_open_direct(*, actor: Principal, username: str) -> tuple[Room, bool]:
     """The direct room of `actor` and another person, and whether it is new. Opened from both sides at once it is one.
 
-    Raises ValidationFailed with `unknown_person` at `username` for a name that nobody has, or somebody who cannot sign
-    in or whom `actor` may not write to (all the same, or strangers could try out names), and with `yourself`.
+    A room that is there is found whatever has become of the two since: it stays theirs. Raises ValidationFailed with
+    `yourself` at `username`, and with `unknown_person` for a name that nobody has, and without a room for somebody who
+    cannot sign in or whom `actor` may not write to (all the same, or strangers could try out names).
     """
-    other = _other_person(actor, username)
+    other = user_by_username(username)
+    if other is None:
+        raise _unknown_person(username)
+    if other.pk == actor.user_id:
+        raise _username_refused("yourself", "Name somebody else: nobody writes to himself.")
     first, second = sorted((actor.user_id, other.pk))
+    present = Room.objects.filter(first_person=first, second_person=second).first()
+    if present is not None:
+        return present, False
+    if not _may_open(actor, other):
+        raise _unknown_person(username)
     with transaction.atomic():
         room, opened = Room.objects.get_or_create(
             first_person_id=first, second_person_id=second, defaults={"kind": RoomKind.DIRECT}
@@ -99,25 +109,23 @@ def room_read(*, actor: Principal, room_id: int, message_id: int) -> ReadMark:
     return mark
 
 
-def _other_person(actor: Principal, username: str) -> User:
-    other = user_by_username(username)
-    if other is not None and other.pk == actor.user_id:
-        raise _username_refused("yourself", "Name somebody else: nobody writes to himself.")
-    if (
-        other is None
-        or other.status != Status.APPROVED
-        or other.archived_at is not None
-        or not rules.may_open_direct(
+def _may_open(actor: Principal, other: User) -> bool:
+    return (
+        other.status == Status.APPROVED
+        and other.archived_at is None
+        and rules.may_open_direct(
             role=actor.role, other_role=other.role, is_same_company=_share_company(actor.user_id, other)
         )
-    ):
-        raise _username_refused("unknown_person", f"There is nobody named {username} to whom you may write.")
-    return other
+    )
 
 
 def _share_company(user_id: int, other: User) -> bool:
     own = selectors.company_id_of(user_id=user_id)
     return own is not None and own == selectors.company_id_of(user_id=other.pk)
+
+
+def _unknown_person(username: str) -> ValidationFailed:
+    return _username_refused("unknown_person", f"There is nobody named {username} to whom you may write.")
 
 
 def _username_refused(code: str, detail: str) -> ValidationFailed:

@@ -106,6 +106,19 @@ def test_a_room_stays_open_to_its_two_people_when_one_moves_to_another_company(u
     answer = unit.bea.client.post(f"/api/v1/rooms/{room.pk}/messages", {"body": "Still here", "client_id": "1"})
     assert answer.status_code == 201
     assert unit.liza.client.get(f"/api/v1/rooms/{room.pk}").json()["unread"] == 1
+    for person, username in ((unit.liza, "bea"), (unit.bea, "liza")):
+        again = opening(person, username)
+        assert (again.status_code, again.json()["id"]) == (200, room.pk)
+    assert AuditEntry.objects.filter(action="room.open").count() == 1
+
+
+@pytest.mark.django_db
+def test_the_room_with_somebody_who_cannot_sign_in_any_more_is_still_found(unit: Unit) -> None:
+    room = unit.direct(unit.liza, unit.bea)
+    type(unit.bea.user).objects.filter(pk=unit.bea.user.pk).update(archived_at=now())
+    again = opening(unit.liza, "bea")
+    assert (again.status_code, again.json()["id"]) == (200, room.pk)
+    assert fields_of(opening(unit.instructor, "bea")) == {"username": "unknown_person"}
 
 
 @pytest.mark.django_db(transaction=True)

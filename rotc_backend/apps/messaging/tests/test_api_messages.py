@@ -322,6 +322,33 @@ def test_nobody_else_removes_a_message(unit: Unit, alpha: Room) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("name", "action"), [("liza", "message.delete"), ("admin", "message.moderate")])
+def test_the_audit_trail_says_how_long_words_in_a_direct_room_were_and_not_what(
+    unit: Unit, name: str, action: str
+) -> None:
+    """Every administrator reads the trail, and who looks into the room itself leaves a trace."""
+    room = unit.direct(unit.liza, unit.bea)
+    message = said(room, unit.liza, "A secret")
+    path = f"/api/v1/messages/{message.pk}"
+    assert unit.liza.client.patch(path, {"body": "Another secret"}).status_code == 200
+    person: Person = getattr(unit, name)
+    assert person.client.delete(path).status_code == 204
+    edit, removal = AuditEntry.objects.filter(action__startswith="message.").order_by("id")
+    assert (edit.action, edit.before, edit.after) == ("message.edit", {"characters": 8}, {"characters": 14})
+    assert (removal.action, removal.actor) == (action, person.user)
+    assert removal.before == {"author_id": unit.liza.user.pk, "room_id": room.pk, "characters": 14}
+
+
+@pytest.mark.django_db
+def test_the_audit_trail_keeps_words_that_were_changed_in_the_staff_room(unit: Unit) -> None:
+    message = said(unit.room(), unit.instructor)
+    AuditEntry.objects.all().delete()
+    unit.instructor.client.patch(f"/api/v1/messages/{message.pk}", {"body": "07:00"})
+    entry = AuditEntry.objects.get()
+    assert (entry.before, entry.after) == ({"body": "06:30"}, {"body": "07:00"})
+
+
+@pytest.mark.django_db
 def test_an_administrator_removes_a_message_from_anothers_direct_room(unit: Unit) -> None:
     message = said(unit.direct(unit.liza, unit.bea), unit.liza)
     assert unit.admin.client.delete(f"/api/v1/messages/{message.pk}").status_code == 204

@@ -54,7 +54,13 @@ def training_day_create(
             actor_id=actor.user_id,
             action="training_day.create",
             target=f"training_day:{day.pk}",
-            after={"term_id": day.term_id, "date": date, "title": title, "location": location},
+            after={
+                "term_id": day.term_id,
+                "date": date,
+                "title": title,
+                "description": description,
+                "location": location,
+            },
         )
         _tell(day, TrainingDayCreated(**_told(day)))
         approved_letters_apply(actor_id=actor.user_id, training_day=day)
@@ -137,6 +143,21 @@ def training_day_reinstate(*, actor: Principal, training_day_id: int) -> Trainin
         _tell(day, TrainingDayChanged(**_told(day)))
         approved_letters_apply(actor_id=actor.user_id, training_day=day)
     return day
+
+
+def training_days_stay(*, term_id: int, starts_on: dt.date, ends_on: dt.date) -> None:
+    """Whether a term can get these dates: a day outside would still count, though the term does not show it.
+
+    Cancelled days may be outside, see `training_day_reinstate`. The caller holds the term alone, so that no day comes
+    or moves meanwhile. Raises Conflict (`training_days_outside`).
+    """
+    days = TrainingDay.objects.filter(term_id=term_id, cancelled_at=None)
+    outside = days.exclude(date__range=(starts_on, ends_on)).order_by("date", "id").first()
+    if outside is not None:
+        raise Conflict(
+            f"There is a training day on {outside.date}, outside these dates. Move or cancel such days first.",
+            code="training_days_outside",
+        )
 
 
 def _refuse_outside(term: Term, date: dt.date) -> None:

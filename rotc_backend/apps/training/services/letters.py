@@ -10,13 +10,13 @@ from apps.accounts.rules import Principal
 from apps.accounts.services import audit_record
 from apps.cadets.models import Cadet, Term
 from apps.cadets.rules import DECIDING_FUNCTIONS, grades_version, standing_version
-from apps.cadets.selectors import cadet_of_user, enrollment_of, staff_function_of, term_current
+from apps.cadets.selectors import cadet_of_user, enrollment_of, staff_function_of, term_by_id, term_current
 from apps.cadets.services.terms import term_hold_open
 from apps.events.services import publish
 from apps.messaging.services import notification_create
 from apps.training import rules
 from apps.training.events import LetterDecided, LetterSubmitted, LetterWithdrawn
-from apps.training.models import ExcuseLetter, LetterState, TrainingDay
+from apps.training.models import AttendanceRecord, AttendanceSource, ExcuseLetter, LetterState, TrainingDay
 from apps.training.selectors.letters import NO_LETTER, letters_for_day
 from apps.training.selectors.people import cadets_named
 from apps.training.services.attendance import attendance_excuse
@@ -27,7 +27,7 @@ from core.clock import now
 from core.errors import Conflict, FieldError, NotFound, PermissionRefused, ValidationFailed
 from core.messages import Event
 from core.models import apply_changes, lock_row
-from core.uploads import Document, document_checked, file_discard, file_store
+from core.uploads import Document, document_checked, file_kept_by_commit, file_store
 
 _FOLDER = "excuse-letters"
 _REFUSALS = {
@@ -48,9 +48,10 @@ def letter_submit(
 
     1  may this letter be written?     2  check and store the file, outside the transaction     3  ask again, and write
 
-    Raises NotFound (`no_cadet_record`, `no_current_term`, `not_enrolled`), Conflict (`term_closed`, `letter_pending`),
-    ValidationFailed (`outside_term` and `other_date`, `unknown_training_day`, `day_cancelled`; for the file as
-    `document_checked`), ContentTooLarge, and Unavailable (`storage_unavailable`).
+    Raises NotFound (`no_cadet_record`, `no_current_term`, `not_enrolled`), Conflict (`term_closed`, `letter_pending`,
+    `term_not_current` when another term became so meanwhile), ValidationFailed (`outside_term` and `other_date`,
+    `unknown_training_day`, `day_cancelled`; for the file as `document_checked`), ContentTooLarge, and Unavailable
+    (`storage_unavailable`, `uploads_busy`).
     """
     absence = _Absence(
         cadet=cadet_of_user(user_id=actor.user_id),
@@ -64,12 +65,9 @@ def letter_submit(
         _refuse_impossible(absence)
     document = document_checked(upload)
     stored = file_store(folder=_FOLDER, extension=document.extension, content=document.content)
-    try:
+    with file_kept_by_commit(stored):
         name = _file_name(upload.name or "", document)
         return _submit(actor, absence, reason, file=stored, file_name=name, file_type=document.content_type)
-    except BaseException:
-        file_discard(stored)
-        raise
 
 
 def letter_withdraw(*, actor: Principal, letter_id: int) -> ExcuseLetter:
@@ -130,11 +128,18 @@ def approved_letters_apply(*, actor_id: int | None, training_day: TrainingDay) -
     """Excuse on a day all whose letters for it are approved; return how many records that wrote.
 
     For a day that has come to take place on its date: created, moved there, or reinstated. The caller holds it. Nothing
-    happens to a cancelled one.
+    happens to a cancelled one, nor to a record that somebody wrote after the letter was decided: that is a correction
+    of the excuse, made in knowledge of it.
     """
     if training_day.cancelled_at is not None:
         return 0
-    cadet_ids = list(letters_for_day(training_day=training_day).values_list("cadet_id", flat=True))
+    by_people = AttendanceRecord.objects.filter(training_day=training_day).exclude(source=AttendanceSource.SYNC)
+    written = dict(by_people.values_list("cadet_id", "updated_at"))
+    cadet_ids = [
+        cadet_id
+        for cadet_id, decided_at in letters_for_day(training_day=training_day).values_list("cadet_id", "decided_at")
+        if cadet_id not in written or (decided_at is not None and written[cadet_id] <= decided_at)
+    ]
     if not cadet_ids:
         return 0
     people = cadets_named(term_id=training_day.term_id, ids=cadet_ids, student_ids=[])
@@ -201,8 +206,19 @@ def _submit(
 
 
 def _refuse_impossible(absence: _Absence) -> None:
-    term = absence.term
-    term_hold_open(term_id=term.pk)
+    """As things are now, not as they were before a file was checked: the term is held, so it stays as it is read."""
+    term_hold_open(term_id=absence.term.pk)
+    term = term_by_id(term_id=absence.term.pk)
+    if not term.is_current:
+        raise Conflict(
+            "Another term has just become the current one. Hand the letter in again.", code="term_not_current"
+        )
+    cadet = lock_row(Cadet.objects.filter(pk=absence.cadet.pk))  # nobody archives or unlinks the record meanwhile
+    if cadet.archived_at is not None or cadet.user_id != absence.cadet.user_id:
+        raise NotFound(
+            "Your account was just separated from the cadet's record. Ask an administrator to link it.",
+            code="no_cadet_record",
+        )
     enrollment_of(cadet_id=absence.cadet.pk, term_id=term.pk)
     if not term.starts_on <= absence.date <= term.ends_on:
         raise _refused(

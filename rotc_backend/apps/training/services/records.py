@@ -120,7 +120,8 @@ def mark_many(
     existing = existing_of(kind, day, meant)
     wanted = {person_id: {**facts_of(existing.get(person_id)), **mark.facts} for person_id, (_, mark) in meant.items()}
     for person_id, (index, _) in meant.items():
-        errors += _time_errors(wanted[person_id], day, prefix=f"records.{index}.")
+        stored = facts_of(existing.get(person_id))
+        errors += _time_errors(wanted[person_id], day, stored=stored, prefix=f"records.{index}.")
     if errors:
         raise ValidationFailed("Nothing was saved. Correct these rows and send all of them again.", errors=errors)
     differing = {
@@ -129,13 +130,13 @@ def mark_many(
         if person_id not in existing or facts_of(existing[person_id]) != facts
     }
     write(kind, actor_id=actor.user_id, day=day, wanted=differing, existing=existing, people=by_id, source=source)
-    stored = existing_of(kind, day, meant) if differing else existing
+    present = existing_of(kind, day, meant) if differing else existing
     created = sum(person_id not in existing for person_id in differing)
     return Marked(
         created=created,
         changed=len(differing) - created,
         unchanged=len(wanted) - len(differing),
-        records=[stored[person_id] for person_id in meant],
+        records=[present[person_id] for person_id in meant],
     )
 
 
@@ -148,13 +149,14 @@ def mark_one(
     problem = _person_problem(kind, person)
     if problem is not None or person is None:
         code, detail = problem or ("not_found", "")
-        raise Conflict(detail, code=code) if person is not None and person.archived else NotFound(detail, code=code)
-    facts = {**facts_of(None), **mark.facts}
-    errors = _time_errors(facts, day, prefix="")
-    if errors:
-        raise ValidationFailed("The times cannot be right. Correct them and send the record again.", errors=errors)
+        # An archived cadet may at the same time not be enrolled: what is said decides, not what else is true.
+        raise (Conflict if code == f"{kind.noun}_archived" else NotFound)(detail, code=code)
     existing = existing_of(kind, day, [person.person_id])
     known = existing.get(person.person_id)
+    facts = {**facts_of(None), **mark.facts}
+    errors = _time_errors(facts, day, stored=facts_of(known), prefix="")
+    if errors:
+        raise ValidationFailed("The times cannot be right. Correct them and send the record again.", errors=errors)
     if known is not None and facts_of(known) == facts:
         return known, False
     write(
@@ -214,7 +216,10 @@ def _person_problem(kind: Kind[Record], person: Person | None) -> tuple[str, str
     return None
 
 
-def _time_errors(facts: Mapping[str, Any], day: TrainingDay, *, prefix: str) -> list[FieldError]:
+def _time_errors(
+    facts: Mapping[str, Any], day: TrainingDay, *, stored: Mapping[str, Any], prefix: str
+) -> list[FieldError]:
+    """What cannot be right about the times. One that is stored so stays, even if its day has been moved since."""
     time_in, time_out = facts["time_in"], facts["time_out"]
     errors = [
         FieldError(
@@ -223,7 +228,7 @@ def _time_errors(facts: Mapping[str, Any], day: TrainingDay, *, prefix: str) -> 
             detail=f"This is not a time of {day.date} in Manila, nor of the day before or after.",
         )
         for name, instant in (("time_in", time_in), ("time_out", time_out))
-        if instant is not None and not rules.time_fits_day(instant, date=day.date)
+        if instant is not None and instant != stored[name] and not rules.time_fits_day(instant, date=day.date)
     ]
     if not errors and time_in is not None and time_out is not None and time_out < time_in:
         errors.append(

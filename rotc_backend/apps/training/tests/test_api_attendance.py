@@ -247,6 +247,25 @@ def test_times_that_are_kept_are_judged_with_those_that_are_sent(
     assert fields_of(mark(admin, day, [left])) == {"records.0.time_out": "time_out_before_in"}
 
 
+def test_times_that_are_stored_outlive_the_moving_of_their_day(
+    admin: Person, cadet: CadetPerson, day: TrainingDay
+) -> None:
+    came = factories.morning(day)
+    factories.record(day, cadet.cadet, "present", time_in=came)
+    TrainingDay.objects.filter(pk=day.pk).update(date=day.date - dt.timedelta(days=5))
+    row = {"cadet_id": cadet.cadet.pk, "status": "late"}
+    assert mark(admin, day, [row]).json()["changed"] == 1
+    kept = {"status": "excused", "time_in": came.isoformat()}
+    assert admin.client.put(path(day, cadet.cadet), kept).status_code == 200
+    record = AttendanceRecord.objects.get()
+    assert (record.status, record.time_in) == ("excused", came)
+    far = (came + dt.timedelta(minutes=1)).isoformat()
+    assert fields_of(mark(admin, day, [{**row, "time_in": far}])) == {"records.0.time_in": "time_outside_day"}
+    assert fields_of(mark(admin, day, [{**row, "time_out": far}])) == {"records.0.time_out": "time_outside_day"}
+    before = factories.morning(TrainingDay.objects.get()).isoformat()  # fits the day, but not the time of coming
+    assert fields_of(mark(admin, day, [{**row, "time_out": before}])) == {"records.0.time_out": "time_out_before_in"}
+
+
 def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
     admin: Person, day: TrainingDay, django_assert_max_num_queries: Any
 ) -> None:
@@ -299,6 +318,8 @@ def test_only_an_enrolled_cadet_who_is_not_archived_is_marked(admin: Person, day
     assert problem_of(admin.client.put(f"{path(day)}/999999", body)) == (404, "unknown_cadet")
     assert problem_of(admin.client.put(path(day, elsewhere), body)) == (404, "not_enrolled")
     assert problem_of(admin.client.put(path(day, archived), body)) == (409, "cadet_archived")
+    both = cadets.cadet(archived_at=now())
+    assert problem_of(admin.client.put(path(day, both), body)) == (404, "not_enrolled")
     assert nothing_was_written()
 
 

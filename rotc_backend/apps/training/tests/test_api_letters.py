@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
 from PIL import Image
 
 from apps.accounts.models import AuditEntry, Role, User
@@ -17,9 +18,11 @@ from apps.cadets.tests.factories import CadetPerson, StaffPerson
 from apps.events.models import Event
 from apps.messaging.models import Notification
 from apps.training.models import ExcuseLetter
+from apps.training.services.letters import letter_submit
 from apps.training.tests import factories
 from apps.training.tests.problems import fields_of, problem_of
 from core.clock import now
+from core.uploads import file_store
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -233,6 +236,46 @@ def test_the_file_goes_when_the_letter_cannot_be_written(cadet: CadetPerson, med
             cursor.execute("ALTER TABLE event DROP CONSTRAINT none_for_now")
     assert media() == []
     assert nothing_was_written()
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        (lambda: Term.objects.update(is_current=False), (409, "term_not_current")),
+        (lambda: Term.objects.update(ends_on=cadets.today() - dt.timedelta(days=1)), (400, "validation_failed")),
+        (lambda: Cadet.objects.update(archived_at=now()), (404, "no_cadet_record")),
+        (lambda: Cadet.objects.update(user=None), (404, "no_cadet_record")),
+    ],
+)
+def test_what_changed_while_the_file_was_stored_counts(
+    cadet: CadetPerson, media: Media, monkeypatch: pytest.MonkeyPatch, change: Any, refusal: tuple[int, str]
+) -> None:
+    def store(**given: Any) -> str:
+        name = file_store(**given)
+        change()
+        return name
+
+    monkeypatch.setattr("apps.training.services.letters.file_store", store)
+    assert problem_of(submit(cadet, pdf())) == refusal
+    assert media() == []
+    assert nothing_was_written()
+
+
+def test_the_file_stays_when_something_fails_after_the_commit(
+    cadet: CadetPerson, media: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    def tell(*_: Any) -> None:
+        transaction.on_commit(stop)
+
+    monkeypatch.setattr("apps.training.services.letters._tell", tell)
+    upload: Any = pdf()
+    with pytest.raises(KeyboardInterrupt):
+        letter_submit(actor=cadet.principal, date_absent=cadets.today(), reason="Fever", upload=upload)
+    (stored,) = media()
+    assert str(stored).endswith(ExcuseLetter.objects.get().file)
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,6 @@ def test_days_come_by_date_and_are_filtered(cadet: CadetPerson) -> None:
     assert ids(**{"from": str(second.date)}) == [second.pk, third.pk]
     assert ids(to=str(second.date)) == [first.pk, second.pk]
     assert ids(page=2, page_size=2) == [third.pk]
-    assert ids(term=10**9) == []
 
 
 @pytest.mark.parametrize(
@@ -309,3 +308,46 @@ def test_a_client_that_folds_the_events_holds_what_it_would_fetch(admin: Person)
     fetched = admin.client.get(PATH).json()["results"]
     assert [{name: row[name] for name in state[row["id"]]} for row in fetched] == [state[row["id"]] for row in fetched]
     assert len(state) == len(fetched) == 3
+
+
+# --- The term ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_term_is_not_shortened_past_a_day_that_counts(admin: Person) -> None:
+    early, late = factories.day(50), factories.day(-50)
+    term = cadets.term()
+    path = f"/api/v1/terms/{term.pk}"
+    for change in ({"starts_on": early.date + dt.timedelta(days=1)}, {"ends_on": late.date - dt.timedelta(days=1)}):
+        answer = admin.client.patch(path, change, HTTP_IF_MATCH='"v1"')
+        assert problem_of(answer) == (409, "training_days_outside")
+    assert Term.objects.get() == term
+    assert not AuditEntry.objects.filter(action="term.change").exists()
+    TrainingDay.objects.filter(pk=late.pk).update(cancelled_at=now(), cancel_reason="Storm")
+    dates = {"starts_on": early.date, "ends_on": late.date - dt.timedelta(days=1)}
+    assert admin.client.patch(path, dates, HTTP_IF_MATCH='"v1"').status_code == 200
+    assert fields_of(admin.client.post(f"{PATH}/{late.pk}/reinstate")) == {"date": "outside_term"}
+
+
+def test_days_of_another_term_do_not_matter(admin: Person) -> None:
+    factories.day(200, term=cadets.former_term())
+    term = cadets.term()
+    change = {"ends_on": term.ends_on - dt.timedelta(days=1)}
+    assert admin.client.patch(f"/api/v1/terms/{term.pk}", change, HTTP_IF_MATCH='"v1"').status_code == 200
+
+
+def test_the_days_of_a_term_that_does_not_exist_are_not_found_and_not_cached(
+    cadet: CadetPerson, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("apps.training.api.views.days.read_through", lambda **given: asked.append(given["key"]))
+    for number in (10**9, 2**63 - 1):
+        assert problem_of(cadet.client.get(PATH, {"term": number})) == (404, "not_found")
+    assert asked == []
+
+
+def test_the_trail_of_a_new_day_holds_all_that_was_given(admin: Person) -> None:
+    cadets.term()
+    body = given(description="Facings and marching.", location="Parade ground")
+    admin.client.post(PATH, body)
+    after = AuditEntry.objects.get(action="training_day.create").after
+    assert after == {"term_id": cadets.term().pk, **body}

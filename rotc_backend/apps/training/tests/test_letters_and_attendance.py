@@ -12,6 +12,7 @@ from apps.cadets.tests.factories import CadetPerson, StaffPerson
 from apps.events.models import Event
 from apps.training.models import AttendanceRecord, ExcuseLetter, TrainingDay
 from apps.training.selectors import attendance_counts
+from apps.training.services.attendance import attendance_mark
 from apps.training.tests import factories
 from core.clock import now
 
@@ -147,6 +148,37 @@ def test_a_cancelled_day_is_excused_when_it_is_reinstated(cadet: CadetPerson, co
     moved = cadets.today() - dt.timedelta(days=1)
     commandant.client.patch(f"{DAYS}/{day.pk}", {"date": str(moved)}, HTTP_IF_MATCH='"v1"')
     commandant.client.patch(f"{DAYS}/{day.pk}", {"date": str(day.date)}, HTTP_IF_MATCH='"v2"')
+    assert excused(day) == [False]
+    commandant.client.post(f"{DAYS}/{day.pk}/reinstate")
+    assert excused(day) == [True]
+
+
+@pytest.mark.parametrize("source", ["manual", "scan", "import"])
+def test_what_an_officer_corrected_after_the_approval_stays_so(
+    cadet: CadetPerson, commandant: StaffPerson, source: str
+) -> None:
+    day = factories.day(3)
+    approve(commandant, factories.letter(cadet.cadet, day.date))
+    facts: Any = {"status": "present"}
+    attendance_mark(
+        actor=commandant.principal, training_day_id=day.pk, cadet_id=cadet.cadet.pk, facts=facts, source=source
+    )
+    commandant.client.post(f"{DAYS}/{day.pk}/cancel", {"reason": "Storm"})
+    assert commandant.client.post(f"{DAYS}/{day.pk}/reinstate").status_code == 200
+    for version, date in ((3, cadets.today()), (4, day.date)):
+        answer = commandant.client.patch(f"{DAYS}/{day.pk}", {"date": str(date)}, HTTP_IF_MATCH=f'"v{version}"')
+        assert answer.status_code == 200
+    record = AttendanceRecord.objects.get()
+    assert (record.status, record.source, record.version) == ("present", source, 2)
+
+
+def test_what_was_marked_before_the_approval_is_excused_when_the_day_takes_place(
+    cadet: CadetPerson, commandant: StaffPerson
+) -> None:
+    day = factories.day(3)
+    factories.record(day, cadet.cadet, "absent")
+    commandant.client.post(f"{DAYS}/{day.pk}/cancel", {"reason": "Storm"})
+    approve(commandant, factories.letter(cadet.cadet, day.date))
     assert excused(day) == [False]
     commandant.client.post(f"{DAYS}/{day.pk}/reinstate")
     assert excused(day) == [True]

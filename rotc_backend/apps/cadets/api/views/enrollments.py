@@ -18,7 +18,7 @@ from apps.cadets.api.views.terms import TERM
 from apps.cadets.services import enrollments
 from core.http import Pages, expected_version
 from core.openapi import IF_MATCH
-from core.serializers import query_of
+from core.serializers import QueryParameters, query_of
 
 _TAGS = ["enrollments"]
 _ENROLLMENT = {"cadet": NAME, "term": TERM, **{name: value for name, value in PLACE.items() if name != "term_id"}}
@@ -41,6 +41,7 @@ class CadetEnrollmentsView(StaffRead):
         examples=[OpenApiExample("enrolled", response_only=True, status_codes=["200"], value=_ENROLLMENT)],
     )
     def get(self, request: Request, cadet_id: int) -> Response:
+        query_of(request, QueryParameters)  # which refuses filters that do not exist
         cadet = selectors.cadet_by_id(cadet_id=cadet_id)
         return page_answer(self, request, selectors.enrollments_of_cadet(cadet_id=cadet.pk), EnrollmentOutput)
 

@@ -23,7 +23,8 @@ _TAGS = ["cadets"]
 _CHECKED = (
     "JPEG, PNG or WebP by content, 10 MB at most. It is written anew as an upright JPEG of at most 1,600 pixels, "
     "without metadata: nothing tells where it was taken. Problems: 400 with `file_type`, `file_malformed` or "
-    "`image_too_large` at `file`; 413 `content_too_large`; 503 `storage_unavailable`."
+    "`image_too_large` at `file` (beyond 80 megapixels, as progressive JPEG or PNG beyond 12, as WebP beyond 4); 413 "
+    "`content_too_large`; 503 `storage_unavailable`, or `uploads_busy` while others' pictures are worked on."
 )
 _PHOTO: dict[Any, Any] = {
     (200, "image/jpeg"): OpenApiResponse(OpenApiTypes.BINARY, description="The photo itself."),

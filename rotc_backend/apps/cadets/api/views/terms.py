@@ -11,6 +11,7 @@ from apps.cadets.api.views.answers import ETAG, EverybodyReads, conflict, given_
 from apps.cadets.services import terms
 from core.http import Pages, expected_version
 from core.openapi import IF_MATCH
+from core.serializers import QueryParameters, query_of
 
 _TAGS = ["terms"]
 TERM = {
@@ -39,6 +40,7 @@ class TermsView(EverybodyReads):
         examples=[OpenApiExample("the current term", response_only=True, status_codes=["200"], value=TERM)],
     )
     def get(self, request: Request) -> Response:
+        query_of(request, QueryParameters)  # which refuses filters that do not exist
         return page_answer(self, request, selectors.terms_listed(), TermOutput)
 
     @extend_schema(
@@ -83,11 +85,15 @@ class TermView(EverybodyReads):
         summary="Change a term's year, semester or dates",
         description=(
             "Administrators only. Staff hear `term.changed`. Problems: 400 as with a new one; 409 `term_closed`, "
-            "`term_exists`, and `enrollments_outside` when somebody was enrolled on a day that would be outside."
+            "`term_exists`, `enrollments_outside` when somebody was enrolled on a day that would be outside, and "
+            "`training_days_outside` when a training day that is not cancelled would be."
         ),
         parameters=[IF_MATCH],
         request=TermInput,
-        responses={200: TermOutput, 409: conflict("term_closed", "term_exists", "enrollments_outside")},
+        responses={
+            200: TermOutput,
+            409: conflict("term_closed", "term_exists", "enrollments_outside", "training_days_outside"),
+        },
         examples=[
             OpenApiExample("a week longer", request_only=True, value={"ends_on": "2026-12-25"}),
             OpenApiExample(

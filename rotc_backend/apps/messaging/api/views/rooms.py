@@ -79,10 +79,11 @@ class DirectRoomsView(APIView):
         tags=TAGS,
         summary="Open the direct room with another person",
         description=(
-            "There is one room for two people, whoever opens it; 200 when it was there already. Staff and "
-            "administrators write to anybody, cadets to them and to cadets of the own company in the current term. "
-            "Both hear `room.opened`. Problems: 400 with `unknown_person` at `username` (nobody, somebody who cannot "
-            "sign in, or to whom the caller may not write) and with `yourself`."
+            "There is one room for two people, whoever opens it; 200 when it was there already, and then whatever has "
+            "become of the two since. Staff and administrators write to anybody, cadets to them and to cadets of the "
+            "own company in the current term. Both hear `room.opened`. Problems: 400 with `unknown_person` at "
+            "`username` (nobody, somebody who cannot sign in, or to whom the caller may not write) and with "
+            "`yourself`."
         ),
         request=serializers.DirectRoomInput,
         responses={

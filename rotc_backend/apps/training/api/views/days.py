@@ -9,7 +9,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.authentication import SignedIn, StaffOnly, caller_of
 from apps.cadets.rules import term_version
-from apps.cadets.selectors import term_current
+from apps.cadets.selectors import term_by_id, term_current
 from apps.training.api.serializers import days as serializers
 from apps.training.models import TrainingDay
 from apps.training.selectors.days import training_day_by_id, training_days
@@ -72,17 +72,21 @@ class TrainingDaysView(APIView):
         description=(
             "Everybody who is signed in may read it; cancelled days are in it unless they are filtered out. Answered "
             "from the cache where possible. Problems: 404 with `no_current_term` while no term is current and none is "
-            "asked for."
+            "asked for, and for a term that does not exist."
         ),
         parameters=[serializers.TrainingDaysQuery],
-        responses={200: serializers.TrainingDayOutput(many=True), 404: OpenApiResponse(description="No current term.")},
+        responses={
+            200: serializers.TrainingDayOutput(many=True),
+            404: OpenApiResponse(description="`no_current_term`, or there is no such term."),
+        },
         examples=[OpenApiExample("a page", response_only=True, status_codes=["200"], value=_DAY)],
     )
     def get(self, request: Request) -> Response:
         query = query_of(request, serializers.TrainingDaysQuery)
         first, last, cancelled = query.get("from"), query.get("to"), query.get("cancelled")
         number, size = page_of(request)
-        term_id = query["term"] if "term" in query else term_current().pk
+        # The term first: no key is made in the cache for one that does not exist.
+        term_id = (term_by_id(term_id=query["term"]) if "term" in query else term_current()).pk
 
         def page() -> Any:
             pages = Pages()

@@ -115,14 +115,17 @@ class ExcuseLettersView(APIView):
             "PDF, picture (JPEG, PNG, WebP) or DOCX without macros, told by its content, at most 20 MB. Sockets of the "
             "staff hear `letter.submitted`. Problems: 400 with `outside_term` or `other_date` at `date_absent`, "
             "`unknown_training_day` or `day_cancelled` at `training_day_id`, `file_type`, `file_malformed` or "
-            "`image_too_large` at `file`; 404 with `no_cadet_record`, `no_current_term` or `not_enrolled`."
+            "`image_too_large` at `file` (animations are refused; at most 80 megapixels as baseline JPEG, 12 as PNG or "
+            "progressive JPEG, 4 as WebP); 404 with `no_cadet_record`, `no_current_term` or `not_enrolled`; 503 with "
+            "`storage_unavailable` or `uploads_busy`."
         ),
         request={"application/json": serializers.LetterInput, "multipart/form-data": serializers.LetterUpload},
         responses={
             201: OpenApiResponse(serializers.LetterOutput, description="Created; Location gives its address."),
             404: OpenApiResponse(description="`no_cadet_record`, `no_current_term` or `not_enrolled`."),
             409: OpenApiResponse(
-                description="`letter_pending`: a letter for this date waits already. `term_closed`: too late."
+                description="`letter_pending`: a letter for this date waits already. `term_closed`: too late. "
+                "`term_not_current`: another term became the current one meanwhile."
             ),
         },
         examples=[
