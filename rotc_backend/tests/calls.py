@@ -103,7 +103,9 @@ CALLS: Mapping[str, Call] = {
     "POST /api/v1/auth/login": Call(succeeds=200, body=_credentials),
     "POST /api/v1/auth/refresh": Call(succeeds=200, body=_refresh),
     "POST /api/v1/auth/logout": Call(succeeds=204),
-    "PATCH /api/v1/auth/me": Call(succeeds=200, body=fixed(email="new@rotc.example"), version=FIRST),
+    "PATCH /api/v1/auth/me": Call(
+        succeeds=200, body=fixed(email="new@rotc.example", current_password=PASSWORD), version=FIRST
+    ),
     "POST /api/v1/auth/password": Call(succeeds=200, body=fixed(current_password=PASSWORD, new_password=NEW_PASSWORD)),
     "POST /api/v1/auth/register": Call(succeeds=201, body=fixed(username="rowena", password=NEW_PASSWORD)),
     "POST /api/v1/auth/password-reset": Call(succeeds=202, body=fixed(username="liza")),

@@ -1,22 +1,26 @@
-"""One world for the tests of all routes: a term, two cadets of different companies, staff, and what belongs to whom."""
+"""One world for the tests of all routes: a term, two cadets of different companies, staff, and what belongs to whom.
+
+No two people have the same in it: an answer made of somebody else's rows is another answer.
+"""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.core.cache import cache as django_cache
-from django.db import transaction
+from django.db import models, transaction
 from rest_framework.test import APIClient
 
 from apps.accounts import selectors, services
-from apps.accounts.models import AuditEntry, Role, Status
+from apps.accounts.models import AuditEntry, Role, Session, Status, User
 from apps.accounts.tests import factories
 from apps.accounts.tests.factories import Person
 from apps.cadets.models import Cadet, Company, Enrollment, Platoon, StaffFunction, StaffProfile, Term
 from apps.grading.models import Adjustment, ExamScore, GradeSheet, GradingPolicy, MeritDemerit
 from apps.grading.services.closing import term_close
-from apps.messaging.models import Announcement, AnnouncementPhoto, Message, Notification, Room
+from apps.messaging.models import Announcement, AnnouncementPhoto, Message, Notification, ReadMark, Room
 from apps.messaging.services.rooms import rooms_ensure
 from apps.operations.models import Probe
 from apps.training.models import AttendanceRecord, ExcuseLetter, StaffAttendanceRecord, TrainingDay
@@ -28,6 +32,50 @@ ANONYMOUS, PENDING, ARCHIVED = "anonymous", "pending", "archived"
 CADET, OTHER_CADET = "cadet", "other cadet"
 STAFF, PRIVILEGED_STAFF, ADMIN = "staff", "privileged staff", "admin"
 PEOPLE = (ANONYMOUS, PENDING, ARCHIVED, CADET, OTHER_CADET, STAFF, PRIVILEGED_STAFF, ADMIN)
+
+# Words that stand in one person's rows and nowhere else, so that an answer shows whom it speaks of. The last one is the
+# name of the account, which stands in whatever the person wrote or issued as well.
+MARKS: Mapping[str, tuple[str, ...]] = {
+    CADET: ("2025-0001", "Macaraeg", "Liza"),
+    OTHER_CADET: ("2025-0002", "Pangandaman", "Omar"),
+    STAFF: ("Villanueva", "Ramon"),
+    PRIVILEGED_STAFF: ("Lucman", "Corazon"),
+    ADMIN: ("Dimaporo", "Amina"),
+}
+# How many unread notifications somebody has, each with the mark.
+UNREAD: Mapping[str, int] = {CADET: 1, OTHER_CADET: 2, STAFF: 3, PRIVILEGED_STAFF: 4, ADMIN: 5}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What a cadet has in the current term: one day, one exam, and one merit, which is the only one of all terms."""
+
+    attendance: str
+    prelim: str
+    merit: int
+    place: int  # on the leaderboard
+
+
+RECORDS: Mapping[str, Record] = {
+    CADET: Record(attendance="absent", prelim="85.00", merit=10, place=2),
+    OTHER_CADET: Record(attendance="late", prelim="62.50", merit=15, place=1),
+}
+STAFF_ATTENDANCE: Mapping[str, str] = {STAFF: "present", PRIVILEGED_STAFF: "late"}
+# Where things that belong to one person are kept, and who that is. A merit is the business of whoever gave it.
+BELONGINGS: tuple[tuple[type[models.Model], str], ...] = (
+    (User, "pk"),
+    (Session, "user"),
+    (Cadet, "user"),
+    (StaffProfile, "user"),
+    (AttendanceRecord, "cadet__user"),
+    (StaffAttendanceRecord, "staff_profile__user"),
+    (ExcuseLetter, "cadet__user"),
+    (ExamScore, "enrollment__cadet__user"),
+    (MeritDemerit, "issued_by"),
+    (Notification, "recipient"),
+    (Message, "author"),
+    (ReadMark, "user"),
+)
 
 DAY = dt.timedelta(days=1)
 POLICY = {
@@ -42,19 +90,23 @@ POLICY = {
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """`ids` are of rows that belong to the first cadet where rows belong to somebody. `people` lacks the anonymous.
-
-    `marks` are words that stand in one cadet's rows and nowhere else, so that an answer shows whom it speaks of.
-    """
+    """`ids` are of rows that belong to the first cadet where rows belong to somebody. `people` lacks the anonymous."""
 
     people: Mapping[str, Person]
     ids: Mapping[str, int | str] = field(repr=False)
-    marks: Mapping[str, tuple[str, ...]]
     today: dt.date
 
     def client(self, name: str) -> APIClient:
         """A new client that sends the person's access token, also one that is refused by now."""
         return APIClient() if name == ANONYMOUS else self.people[name].client
+
+    def others_belongings(self, name: str) -> dict[str, list[dict[str, Any]]]:
+        """Every row that belongs to somebody else than this person, or to nobody."""
+        own = self.people[name].user.pk
+        return {
+            model.__name__: list(model._default_manager.exclude(**{owner: own}).order_by("pk").values())
+            for model, owner in BELONGINGS
+        }
 
 
 def world_create() -> World:
@@ -73,12 +125,7 @@ def world_create() -> World:
     ids |= _records(people, ids, today)
     ids |= _messages(people, ids)
     _lose_access(people)
-    return World(
-        people=people,
-        ids=ids,
-        marks={CADET: ("2025-0001", "Macaraeg"), OTHER_CADET: ("2025-0002", "Pangandaman")},
-        today=today,
-    )
+    return World(people=people, ids=ids, today=today)
 
 
 def _unit(people: Mapping[str, Person], today: dt.date) -> dict[str, int | str]:
@@ -99,7 +146,11 @@ def _unit(people: Mapping[str, Person], today: dt.date) -> dict[str, int | str]:
     alpha, bravo = (Company.objects.get_or_create(name=name)[0] for name in ("Alpha", "Bravo"))
     platoon, _ = Platoon.objects.get_or_create(name="1st Platoon")
     liza = Cadet.objects.create(
-        student_id="2025-0001", last_name="Macaraeg", first_name="Liza", photo=_picture(), user=people[CADET].user
+        student_id="2025-0001",
+        last_name="Macaraeg",
+        first_name="Liza",
+        photo=_picture("Macaraeg"),
+        user=people[CADET].user,
     )
     omar = Cadet.objects.create(
         student_id="2025-0002", last_name="Pangandaman", first_name="Omar", user=people[OTHER_CADET].user
@@ -154,29 +205,42 @@ def _records(people: Mapping[str, Person], ids: Mapping[str, int | str], today: 
         term_id=ids["term_id"], date=today - 14 * DAY, title="March", cancelled_at=now(), cancel_reason="Typhoon"
     )
     TrainingDay.objects.create(term_id=ids["term_id"], date=today + 7 * DAY, title="Map reading")
-    for cadet_id in (ids["cadet_id"], ids["other_cadet_id"]):
-        AttendanceRecord.objects.create(training_day=held, cadet_id=cadet_id, status="absent", recorded_by=instructor)
-    StaffAttendanceRecord.objects.create(
-        training_day=held, staff_profile_id=ids["staff_id"], status="present", recorded_by=admin
-    )
-    letters = {
-        cadet_id: ExcuseLetter.objects.create(
-            cadet_id=cadet_id,
+    for person, status in STAFF_ATTENDANCE.items():
+        StaffAttendanceRecord.objects.create(
+            training_day=held,
+            staff_profile=StaffProfile.objects.get(user=people[person].user),
+            status=status,
+            remarks=f"{MARKS[person][-2]} came by bus.",
+            recorded_by=admin,
+        )
+    letters, merits = {}, {}
+    for person, record in RECORDS.items():
+        enrollment = Enrollment.objects.get(term_id=ids["term_id"], cadet__user=people[person].user)
+        mark = enrollment.cadet.last_name
+        AttendanceRecord.objects.create(
+            training_day=held,
+            cadet=enrollment.cadet,
+            status=record.attendance,
+            remarks=f"{mark} had a fever.",
+            recorded_by=instructor,
+        )
+        letters[person] = ExcuseLetter.objects.create(
+            cadet=enrollment.cadet,
             term_id=ids["term_id"],
             date_absent=held.date,
             training_day=held,
-            reason="Fever",
-            file=_picture(),
+            reason=f"Fever, says the mother of {mark}.",
+            file=_picture(mark),
             file_name="certificate.jpg",
             file_type="image/jpeg",
         )
-        for cadet_id in (ids["cadet_id"], ids["other_cadet_id"])
-    }
-    merits = {}
-    for enrollment_id in (ids["enrollment_id"], ids["other_enrollment_id"]):
-        ExamScore.objects.create(enrollment_id=enrollment_id, exam="prelim", score="85.00", recorded_by=instructor)
-        merits[enrollment_id] = MeritDemerit.objects.create(
-            enrollment_id=enrollment_id, kind="merit", points=10, reason="Helped at the flag", issued_by=instructor
+        ExamScore.objects.create(enrollment=enrollment, exam="prelim", score=record.prelim, recorded_by=instructor)
+        merits[person] = MeritDemerit.objects.create(
+            enrollment=enrollment,
+            kind="merit",
+            points=record.merit,
+            reason=f"{mark} helped at the flag",
+            issued_by=instructor,
         )
     adjustment = Adjustment.objects.create(
         enrollment_id=ids["enrollment_id"], component="aptitude", points="1.00", reason="Band", issued_by=admin
@@ -186,8 +250,8 @@ def _records(people: Mapping[str, Person], ids: Mapping[str, int | str], today: 
     return {
         "training_day_id": held.pk,
         "cancelled_day_id": cancelled.pk,
-        "letter_id": letters[ids["cadet_id"]].pk,
-        "merit_id": merits[ids["enrollment_id"]].pk,
+        "letter_id": letters[CADET].pk,
+        "merit_id": merits[CADET].pk,
         "adjustment_id": adjustment.pk,
         "exam": "prelim",
         "sheet_id": GradeSheet.objects.get(enrollment__term_id=ids["closed_term_id"]).pk,
@@ -205,6 +269,13 @@ def _messages(people: Mapping[str, Person], ids: Mapping[str, int | str]) -> dic
         Message.objects.create(room=room, author=liza, body="Macaraeg here.", client_id="client-1", created_at=now())
         for room in (company_room, direct_room)
     ]
+    Message.objects.create(
+        room=Room.objects.get(kind="company", company__name="Bravo"),
+        author=people[OTHER_CADET].user,
+        body="Pangandaman here.",
+        client_id="client-1",
+        created_at=now(),
+    )
     announcements = [
         Announcement.objects.create(
             kind="announcement", title="Muster", text="At seven.", date=now(), created_by=ramon, archived_at=archived_at
@@ -212,13 +283,18 @@ def _messages(people: Mapping[str, Person], ids: Mapping[str, int | str]) -> dic
         for archived_at in (None, now())
     ]
     photo = AnnouncementPhoto.objects.create(announcement=announcements[0], file=_picture(), created_by=ramon)
-    notification = Notification.objects.create(
-        recipient=people[CADET].user, title="For Macaraeg", body="Formation at seven."
-    )
-    Notification.objects.create(recipient=people[OTHER_CADET].user, title="For Pangandaman", body="Formation at six.")
+    notifications = {
+        person: [
+            Notification.objects.create(
+                recipient=people[person].user, title=f"For {MARKS[person][-2]}", body=f"Formation {number + 1}."
+            )
+            for number in range(count)
+        ]
+        for person, count in UNREAD.items()
+    }
     probe = Probe.objects.create(requested_by=people[ADMIN].user)
     return {
-        "notification_id": notification.pk,
+        "notification_id": notifications[CADET][0].pk,
         "probe_id": str(probe.pk),
         "room_id": company_room.pk,
         "staff_room_id": staff_room.pk,
@@ -231,8 +307,8 @@ def _messages(people: Mapping[str, Person], ids: Mapping[str, int | str]) -> dic
     }
 
 
-def _picture() -> str:
-    return file_store(folder="tests", extension="jpg", content=b"\xff\xd8\xff\xd9")
+def _picture(mark: str = "") -> str:
+    return file_store(folder="tests", extension="jpg", content=b"\xff\xd8\xff\xd9" + mark.encode())
 
 
 def _lose_access(people: Mapping[str, Person]) -> None:

@@ -486,14 +486,19 @@ def inputs_of_record(record: Mapping[str, Any]) -> Inputs:
     """Raises one of UNREADABLE for what is no such record."""
     return Inputs(
         policy=policy_of_record(record["policy"]),
-        status=record["status"],
-        closed=record["closed"],
-        held=record["held"],
-        by_status=dict(record["by_status"]),
-        awards=tuple(Award(id=key, kind=kind, points=points) for key, kind, points in record["awards"]),
-        exams={exam: Decimal(score) for exam, score in record["exams"].items()},
-        adjustments=tuple(_adjustment_of_record(adjustment) for adjustment in record["adjustments"]),
+        status=_text(record["status"]),
+        closed=_flag(record["closed"]),
+        held=_whole(record["held"]),
+        by_status={status: _whole(number) for status, number in record["by_status"].items()},
+        awards=tuple(_award_of_record(award) for award in _rows(record["awards"])),
+        exams={exam: _number(score) for exam, score in record["exams"].items()},
+        adjustments=tuple(_adjustment_of_record(adjustment) for adjustment in _rows(record["adjustments"])),
     )
+
+
+def _award_of_record(record: Sequence[Any]) -> Award:
+    key, kind, points = _rows(record)
+    return Award(id=_whole(key), kind=_text(kind), points=_whole(points))
 
 
 def _adjustment_record(adjustment: Adjustment) -> dict[str, Any]:
@@ -508,7 +513,53 @@ def _adjustment_record(adjustment: Adjustment) -> dict[str, Any]:
 
 
 def _adjustment_of_record(record: Mapping[str, Any]) -> Adjustment:
-    return Adjustment(**{**record, "points": Decimal(record["points"])})
+    return Adjustment(
+        id=_whole(record["id"]),
+        component=_text(record["component"]),
+        points=_number(record["points"]),
+        reason=_text(record["reason"]),
+        issued_by=_whole(record["issued_by"]),
+        issued_at=_text(record["issued_at"]),
+    )
+
+
+# JSON that somebody has written over may hold anything. What is read from it has the type that it is said to have, so
+# that nothing fails later, where nobody expects it.
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("neither true nor false")
+    return value
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError("no whole number")
+    return value
+
+
+def _number(value: Any) -> Decimal:
+    number = Decimal(_text(value))
+    if not number.is_finite():
+        raise ValueError("no finite number")
+    return number
+
+
+def _fraction(value: Any) -> Fraction | None:
+    return None if value is None else Fraction(_text(value))
+
+
+def _rows(value: Any) -> Sequence[Any]:
+    if not isinstance(value, list):
+        raise TypeError("no list")
+    return value
 
 
 def grade_record(grade: Grade) -> dict[str, Any]:
@@ -551,34 +602,42 @@ def _part_record(part: Part) -> dict[str, Any]:
 
 def grade_of_record(record: Mapping[str, Any]) -> Grade:
     """Raises one of UNREADABLE for what is no such record."""
-    subject = dict(record[SUBJECT])
+    attendance, aptitude, subject = record[ATTENDANCE], record[APTITUDE], record[SUBJECT]
     # In the order of the exams: the database keeps the keys of an object in an order of its own.
-    exams = {exam: None if subject["exams"][exam] is None else Decimal(subject["exams"][exam]) for exam in EXAMS}
-    attendance = dict(record[ATTENDANCE])
-    by_status = {status: attendance["by_status"][status] for status in STATUSES}
+    exams = {exam: None if subject["exams"][exam] is None else _number(subject["exams"][exam]) for exam in EXAMS}
+    by_status = {status: _whole(attendance["by_status"][status]) for status in STATUSES}
     return Grade(
-        attendance=AttendancePart(**_part_of_record(attendance), by_status=by_status),
-        aptitude=AptitudePart(**_part_of_record(record[APTITUDE])),
+        attendance=AttendancePart(
+            **_part_of_record(attendance),
+            attended=_whole(attendance["attended"]),
+            held=_whole(attendance["held"]),
+            by_status=by_status,
+        ),
+        aptitude=AptitudePart(
+            **_part_of_record(aptitude),
+            merits=_whole(aptitude["merits"]),
+            demerits=_whole(aptitude["demerits"]),
+            base=_whole(aptitude["base"]),
+            merits_unused=_whole(aptitude["merits_unused"]),
+        ),
         subject=SubjectPart(**_part_of_record(subject), exams=exams),
-        total=Fraction(record["total"]),
-        equivalent=record["equivalent"],
-        remark=record["remark"],
-        provisional=record["provisional"],
+        total=Fraction(_text(record["total"])),
+        equivalent=None if record["equivalent"] is None else _text(record["equivalent"]),
+        remark=_text(record["remark"]),
+        provisional=_flag(record["provisional"]),
     )
 
 
 def _part_of_record(record: Mapping[str, Any]) -> dict[str, Any]:
-    further = {name: value for name, value in record.items() if name not in {"by_status", "exams"}}
     return {
-        **further,
-        "computed": None if record["computed"] is None else Fraction(record["computed"]),
-        "adjustments": tuple(_adjustment_of_record(adjustment) for adjustment in record["adjustments"]),
-        "points": None if record["points"] is None else Fraction(record["points"]),
-        "maximum": Fraction(record["maximum"]),
+        "computed": _fraction(record["computed"]),
+        "adjustments": tuple(_adjustment_of_record(adjustment) for adjustment in _rows(record["adjustments"])),
+        "points": _fraction(record["points"]),
+        "maximum": Fraction(_text(record["maximum"])),
     }
 
 
-def sheet_digest(*, inputs: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+def sheet_digest(*, inputs: Any, result: Any) -> str:
     """SHA-256, in 64 hexadecimal digits, of canonical JSON: keys sorted, no space, UTF-8."""
     text = json.dumps({"inputs": inputs, "result": result}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -592,29 +651,45 @@ class Discrepancy:
     detail: str
 
 
-def sheet_discrepancies(
-    *, inputs: Mapping[str, Any], result: Mapping[str, Any], digest: str, expected_ids: Mapping[str, int]
-) -> list[Discrepancy]:
-    """What is wrong with a sheet in itself: its digest, whose it says it is, and whether its inputs give its result."""
+def sheet_discrepancies(*, inputs: Any, result: Any, digest: str, expected_ids: Mapping[str, int]) -> list[Discrepancy]:
+    """What is wrong with a sheet in itself: its digest, whose it says it is, and whether its inputs give its result.
+
+    `inputs` and `result` may be any JSON: what cannot be read is a discrepancy as well, `inputs` or `result`.
+    """
     found = []
     if sheet_digest(inputs=inputs, result=result) != digest:
         found.append(Discrepancy(kind="digest", detail="The digest is not that of the frozen inputs and result."))
-    wrong = [name for name, value in expected_ids.items() if inputs.get(name) != value]
-    if wrong:
-        found.append(Discrepancy(kind="owner", detail=f"The frozen {', '.join(wrong)} is that of another row."))
+    if isinstance(inputs, Mapping):
+        wrong = [name for name, value in expected_ids.items() if inputs.get(name) != value]
+        if wrong:
+            found.append(Discrepancy(kind="owner", detail=f"The frozen {', '.join(wrong)} is that of another row."))
     try:
         recomputed = grade_record(grade_of(inputs_of_record(inputs)))
     except UNREADABLE as error:
         found.append(Discrepancy(kind="inputs", detail=f"The frozen inputs cannot be read: {type(error).__name__}."))
+        recomputed = None
+    try:
+        grade_of_record(result)
+    except UNREADABLE as error:
+        found.append(Discrepancy(kind="result", detail=f"The frozen result cannot be read: {type(error).__name__}."))
     else:
-        if recomputed != result:
-            names = ", ".join(sorted(_differing(recomputed, result)))
+        if recomputed is not None and recomputed != result:
+            names = ", ".join(differing_keys(result, recomputed))
             found.append(
                 Discrepancy(
                     kind="result", detail=f"The frozen inputs give another result than the frozen one: {names}."
                 )
             )
     return found
+
+
+def inputs_readable(record: Any) -> bool:
+    """Whether these are frozen inputs at all, rather than some other JSON."""
+    try:
+        inputs_of_record(record)
+    except UNREADABLE:
+        return False
+    return True
 
 
 def inputs_discrepancies(*, frozen: Mapping[str, Any], live: Mapping[str, Any]) -> list[str]:

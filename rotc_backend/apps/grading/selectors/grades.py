@@ -54,11 +54,22 @@ def grade_of_sheet(sheet: GradeSheet) -> rules.Grade:
     try:
         return rules.grade_of_record(sheet.result)
     except rules.UNREADABLE as error:
-        raise Unavailable(
-            f"Grade sheet {sheet.pk} cannot be read, so this is not shown. An administrator has to verify the sheets "
-            "of the term.",
-            code="sheet_unreadable",
-        ) from error
+        raise _unreadable(sheet) from error
+
+
+def status_of_sheet(sheet: GradeSheet) -> str:
+    """The enrollment's status as it was frozen. Raises as `grade_of_sheet` for a sheet whose inputs cannot be read."""
+    if not rules.inputs_readable(sheet.inputs):
+        raise _unreadable(sheet)
+    return str(sheet.inputs["status"])
+
+
+def _unreadable(sheet: GradeSheet) -> Unavailable:
+    return Unavailable(
+        f"Grade sheet {sheet.pk} cannot be read, so this is not shown. An administrator has to verify the sheets of "
+        "the term.",
+        code="sheet_unreadable",
+    )
 
 
 def sheets_in_force(*, enrollments: Sequence[Enrollment]) -> dict[int, GradeSheet]:

@@ -78,7 +78,9 @@ def _joined(rows: QuerySet[GradeSheet]) -> QuerySet[GradeSheet]:
 # --- Verification -----------------------------------------------------------------------------------------------------
 
 
-def sheet_findings(*, term_id: int | None = None, sheet_id: int | None = None) -> Iterator[SheetFinding]:
+def sheet_findings(
+    *, term_id: int | None = None, sheet_id: int | None = None, live: bool = True
+) -> Iterator[SheetFinding]:
     """What is wrong with frozen sheets: all, those of one term, or one.
 
     1. in itself   the digest is that of the frozen inputs and result, they are its own enrollment's, and the rules
@@ -86,7 +88,9 @@ def sheet_findings(*, term_id: int | None = None, sheet_id: int | None = None) -
     2. in force    the live rows still are the frozen inputs
     3. complete    every enrollment of a closed term has a sheet in force, and none of an open term has
 
-    Reads in batches of ids; a sheet that is superseded meanwhile is not reported for its inputs.
+    Without `live` only 1: it reads nothing but the sheets, which is cheap enough for all that there are. Reads in
+    batches of ids; a sheet that is superseded meanwhile is not reported for its inputs. A sheet that cannot be read is
+    a finding, never an error.
     """
     rows = GradeSheet.objects.order_by("id")
     if sheet_id is not None:
@@ -98,8 +102,9 @@ def sheet_findings(*, term_id: int | None = None, sheet_id: int | None = None) -
         last = batch[-1].pk
         for sheet in batch:
             yield from _in_itself(sheet)
-        yield from _against_live_rows([sheet for sheet in batch if sheet.superseded_at is None])
-    if sheet_id is None:
+        if live:
+            yield from _against_live_rows([sheet for sheet in batch if sheet.superseded_at is None])
+    if live and sheet_id is None:
         yield from _incomplete(term_id)
 
 
@@ -116,7 +121,10 @@ def _in_itself(sheet: GradeSheet) -> Iterator[SheetFinding]:
 
 
 def _against_live_rows(sheets: Sequence[GradeSheet]) -> Iterator[SheetFinding]:
-    closed = [sheet for sheet in sheets if sheet.enrollment.term.closed_at is not None]
+    # Inputs that cannot be read have been reported, and there is nothing in them to compare.
+    closed = [
+        sheet for sheet in sheets if sheet.enrollment.term.closed_at is not None and rules.inputs_readable(sheet.inputs)
+    ]
     enrollments = [sheet.enrollment for sheet in closed]
     suspects: list[tuple[GradeSheet, Mapping[str, Any]]] = []
     for sheet, inputs in zip(closed, inputs_of(enrollments=enrollments, today=manila_date(now())), strict=True):

@@ -46,8 +46,8 @@ def policy_change_default(*, actor: Principal, expected_version: int, changes: M
     """
     with transaction.atomic():
         # 1. No term may be closed or reopened meanwhile, or it could follow neither the old policy nor the new one.
-        following = Term.objects.select_for_update(of=("self",), no_key=True).filter(grading_policy=None).order_by("id")
-        closed = [term.pk for term in following if term.closed_at is not None]
+        following = Term.objects.filter(grading_policy=None).order_by("id")
+        list(following.select_for_update(of=("self",), no_key=True).values_list("pk"))
         # 2. The default.
         row = _lock_default()
         if row.version != expected_version:
@@ -55,8 +55,9 @@ def policy_change_default(*, actor: Principal, expected_version: int, changes: M
         wanted = _checked({**_record(row), **changes})
         if not _differ(row, wanted):
             return row
-        # 3. What closed terms were graded by stays theirs.
-        for term_id in closed:
+        # 3. What closed terms were graded by stays theirs. Asked anew: where step 1 had to wait, it saw the term as it
+        #    is now and its policy as it was before. While the default is locked, no term gets a policy or is closed.
+        for term_id in list(following.filter(closed_at__isnull=False).values_list("pk", flat=True)):
             _create(actor=actor, term_id=term_id, record=_record(row), version=row.version + 1)
             cache.touch(term_version(term_id), grades_version(term_id))
         before, after = apply_changes(row, _columns(wanted))

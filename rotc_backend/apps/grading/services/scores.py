@@ -20,7 +20,6 @@ from apps.grading.selectors.grades import enrollment_by_id
 from core import cache
 from core.clock import now
 from core.errors import FieldError, NotFound, PreconditionFailed, ValidationFailed
-from core.models import lock_row
 
 _STAFF = [f"role:{role}" for role in (ADMIN, TRAINING_STAFF)]
 
@@ -45,8 +44,18 @@ class ScoresWritten:
     unchanged: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScoreRead:
+    """Which score somebody has read: the row as well as its version, since a score that was removed and recorded anew
+    counts its versions from 1 again.
+    """
+
+    row_id: int
+    version: int
+
+
 def score_put(
-    *, actor: Principal, enrollment_id: int, exam: str, score: Decimal, expected_version: int | None = None
+    *, actor: Principal, enrollment_id: int, exam: str, score: Decimal, expected: ScoreRead | None = None
 ) -> tuple[ExamScore, bool]:
     """Record or correct one score: (row, whether it is new). The same score again changes nothing.
 
@@ -58,7 +67,7 @@ def score_put(
     with transaction.atomic():
         term_hold_open(term_id=enrollment.term_id)
         _lock([enrollment_id])
-        _refuse_changed(enrollment_id, exam, expected_version)
+        _refuse_changed(enrollment_id, exam, expected)
         done = _write(actor=actor, term_id=enrollment.term_id, wanted={(enrollment_id, exam): score})
         row = ExamScore.objects.get(enrollment_id=enrollment_id, exam=exam)
     return row, bool(done.created)
@@ -201,13 +210,18 @@ def _by_enrollment(scores: Mapping[tuple[int, str], Decimal | None]) -> dict[str
     return found
 
 
-def _refuse_changed(enrollment_id: int, exam: str, expected_version: int | None) -> None:
-    if expected_version is None:
+def _refuse_changed(enrollment_id: int, exam: str, expected: ScoreRead | None) -> None:
+    """The enrollment must be locked: with it every score of it is."""
+    if expected is None:
         return
-    rows = ExamScore.objects.filter(enrollment_id=enrollment_id, exam=exam)
-    if not rows.exists():
+    row = ExamScore.objects.filter(enrollment_id=enrollment_id, exam=exam).first()
+    if row is None:
         raise PreconditionFailed("This score was removed since you read it. Read the scores again.")
-    lock_row(rows, expected_version=expected_version)
+    if (row.pk, row.version) != (expected.row_id, expected.version):
+        raise PreconditionFailed(
+            "Somebody has changed this score since you read it. Read the scores again, look at what changed, and "
+            "repeat your correction with the new ETag."
+        )
 
 
 def _refuse_impossible(exam: str, score: Decimal) -> None:

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import JSONField, Value
 
 from apps.accounts.models import AuditEntry
 from apps.accounts.tests.factories import Person
@@ -361,6 +362,108 @@ def test_a_sheet_that_cannot_be_read_is_an_error_and_never_a_grade(
     assert (answer.status_code, answer.json()["code"]) == (503, "sheet_unreadable")
     assert "total" not in answer.json()
     assert findings(admin, term) == {("grading_gradesheet", str(GradeSheet.objects.get().pk))}
+
+
+OTHERS: list[Any] = [[], None, "text", 7, True, {}, [{"id": 1}]]
+OTHER_JSON = [(column, value) for column in ("inputs", "result") for value in OTHERS]
+
+
+def json_of(value: Any) -> Value:
+    return Value(value, JSONField())
+
+
+@pytest.mark.parametrize("other_json", OTHER_JSON, ids=repr)
+def test_a_sheet_that_holds_other_json_is_a_finding_and_hides_no_other(
+    admin: Person, liza: CadetPerson, omar: CadetPerson, term: Term, other_json: tuple[str, Any]
+) -> None:
+    column, value = other_json
+    close(admin, term)
+    broken, other = sheet_of(liza), sheet_of(omar)
+    GradeSheet.objects.filter(pk=broken.pk).update(**{column: json_of(value)})
+    GradeSheet.objects.filter(pk=other.pk).update(digest="0" * 64)
+    factories.cache_emptied()
+    assert findings(admin, term) == {("grading_gradesheet", str(broken.pk)), ("grading_gradesheet", str(other.pk))}
+    words = " ".join(one.detail for one in sheet_findings(sheet_id=broken.pk))
+    assert f"The frozen {column} cannot be read" in words
+    assert admin.client.post(f"/api/v1/grade-sheets/{broken.pk}/verify").json()["sound"] is False
+    for path in (of(term, "grade-sheets"), f"/api/v1/grade-sheets/{broken.pk}"):
+        answer = admin.client.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (503, "sheet_unreadable")
+    assert admin.client.get(f"/api/v1/grade-sheets/{other.pk}").status_code == 200
+
+
+def spoiled_rows(sheet: GradeSheet) -> list[tuple[str, Any]]:
+    """(column, what it holds instead): of the right form, but for one entry somewhere inside."""
+    inputs, result = sheet.inputs, sheet.result
+    (adjustment,) = inputs["adjustments"]
+    nameless = {name: value for name, value in adjustment.items() if name != "id"}
+    entries = [
+        {"adjustments": [nameless]},
+        {"adjustments": [adjustment | {"points": "NaN"}]},
+        {"adjustments": {}},
+        {"adjustments": [7]},
+        {"awards": [{"a": 1, "b": 2, "c": 3}]},
+        {"awards": ["abc"]},
+        {"awards": [[1, "merit"]]},
+        {"awards": None},
+        {"exams": []},
+        {"exams": {"prelim": None}},
+        {"exams": {"prelim": "Infinity"}},
+        {"by_status": [["present", 3]]},
+        {"by_status": {"present": "x"}},
+        {"held": "15"},
+        {"status": []},
+        {"closed": None},
+        {"policy": []},
+        {"policy": inputs["policy"] | {"bands": [["95.00"]]}},
+    ]
+    parts = [
+        ("attendance", {"held": "x"}),
+        ("attendance", {"by_status": {}}),
+        ("aptitude", {"adjustments": [nameless]}),
+        ("aptitude", {"adjustments": [adjustment | {"points": "NaN"}]}),
+        ("subject", {"exams": {"prelim": "NaN", "midterm": None, "final": None}}),
+        ("subject", {"points": {}}),
+    ]
+    return [
+        *(("inputs", inputs | entry) for entry in entries),
+        *(("result", result | {name: result[name] | change}) for name, change in parts),
+        *(("result", result | change) for change in ({"total": None}, {"remark": 1}, {"subject": None})),
+    ]
+
+
+def test_an_entry_of_a_sheet_that_is_none_is_a_finding(admin: Person, liza: CadetPerson, term: Term) -> None:
+    graded(liza)
+    close(admin, term)
+    sheet = sheet_of(liza)
+    for column, value in spoiled_rows(sheet):
+        GradeSheet.objects.update(**{"inputs": sheet.inputs, "result": sheet.result, column: value})
+        assert findings(admin, term) == {("grading_gradesheet", str(sheet.pk))}, value
+        assert any(f"The frozen {column} cannot be read" in one.detail for one in sheet_findings()), value
+        for path in (of(term, "grade-sheets"), f"/api/v1/grade-sheets/{sheet.pk}"):
+            answer = admin.client.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (503, "sheet_unreadable"), value
+
+
+def test_sheets_are_verified_in_themselves_without_reading_live_rows(
+    admin: Person, liza: CadetPerson, omar: CadetPerson, term: Term, django_assert_num_queries: Any
+) -> None:
+    graded(liza)
+    for _ in range(2):
+        close(admin, term)
+        reopen(admin, term)
+    close(admin, term)
+    unit.enrolled()
+    ExamScore.objects.filter(exam="final").update(score=99)
+    assert len(list(sheet_findings())) == 2  # the score, and the enrollment without a sheet
+    with django_assert_num_queries(2):  # one batch, and that there is no further one
+        assert list(sheet_findings(live=False)) == []
+    GradeSheet.objects.filter(enrollment=liza.enrollment, revision=1).update(digest="0" * 64)
+    spoiled = sheet_of(omar)
+    GradeSheet.objects.filter(pk=spoiled.pk).update(inputs=sheet_of(liza).inputs)
+    found = [one.detail for one in sheet_findings(live=False)]
+    assert len(found) == 4  # a digest; and a digest, an owner and a result
+    assert len(list(sheet_findings(live=False, sheet_id=spoiled.pk))) == 3
 
 
 def test_every_sheet_of_a_long_history_is_looked_at(

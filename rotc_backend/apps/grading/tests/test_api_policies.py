@@ -105,6 +105,11 @@ def test_the_same_values_change_nothing(admin: Person) -> None:
         ({"bands": []}, {"bands": "empty"}),
         ({"bands": [{"lower_bound": "101", "equivalent": "1.00"}]}, {"bands.0.lower_bound": "max_value"}),
         ({"bands": [{"lower_bound": "90", "equivalent": "one"}]}, {"bands.0.equivalent": "invalid"}),
+        ({"bands": [{"lower_bound": "90.00"}]}, {"bands.0.equivalent": "required"}),
+        (
+            {"bands": [{"lower_bound": "90.00", "equivalent": "1.00"}, {}]},
+            {"bands.1.lower_bound": "required", "bands.1.equivalent": "required"},
+        ),
         (
             {"bands": [{"lower_bound": "90", "equivalent": "1.00"}, {"lower_bound": "90", "equivalent": "2.00"}]},
             {"bands.1.lower_bound": "not_descending"},

@@ -41,15 +41,16 @@ def stored() -> dict[tuple[int, str], Decimal]:
 
 def test_a_score_is_recorded_corrected_and_removed(instructor: StaffPerson, liza: CadetPerson) -> None:
     created = instructor.client.put(of(liza), {"score": "85"})
-    assert (created.status_code, created["ETag"]) == (201, '"v1"')
+    row = ExamScore.objects.get()
+    assert (created.status_code, created["ETag"], created.json()["etag"]) == (201, f'"v1-{row.pk}"', created["ETag"])
     assert (created.json()["exam"], created.json()["score"], created.json()["version"]) == ("prelim", "85.00", 1)
     corrected = instructor.client.put(of(liza), {"score": "85.25"})
-    assert (corrected.status_code, corrected["ETag"], corrected.json()["score"]) == (200, '"v2"', "85.25")
+    assert (corrected.status_code, corrected["ETag"], corrected.json()["score"]) == (200, f'"v2-{row.pk}"', "85.25")
     listed = instructor.client.get(f"/api/v1/enrollments/{liza.enrollment.pk}/scores").json()
     assert listed["scores"] == [
         corrected.json(),
-        {"exam": "midterm", "score": None, "version": None, "updated_at": None},
-        {"exam": "final", "score": None, "version": None, "updated_at": None},
+        {"exam": "midterm", "score": None, "version": None, "etag": None, "updated_at": None},
+        {"exam": "final", "score": None, "version": None, "etag": None, "updated_at": None},
     ]
     assert instructor.client.delete(of(liza)).status_code == 204
     assert instructor.client.delete(of(liza)).status_code == 404
@@ -129,12 +130,33 @@ def test_an_unknown_exam_or_enrollment_is_not_found(instructor: StaffPerson, liz
 
 
 def test_a_correction_may_name_the_version_it_was_made_from(instructor: StaffPerson, liza: CadetPerson) -> None:
-    gone = instructor.client.put(of(liza), {"score": "85"}, headers={"If-Match": '"v1"'})
+    def correct(score: str, etag: str) -> Any:
+        return instructor.client.put(of(liza), {"score": score}, headers={"If-Match": etag})
+
+    gone = correct("85", '"v1-1"')
     assert (gone.status_code, gone.json()["code"]) == (412, "version_changed")
-    instructor.client.put(of(liza), {"score": "85"})
-    stale = instructor.client.put(of(liza), {"score": "86"}, headers={"If-Match": '"v7"'})
-    assert stale.status_code == 412
-    assert instructor.client.put(of(liza), {"score": "86"}, headers={"If-Match": '"v1"'}).status_code == 200
+    first = instructor.client.put(of(liza), {"score": "85"})["ETag"]
+    assert correct("86", '"v7"').status_code == 412
+    second = correct("86", first)
+    assert second.status_code == 200
+    stale = correct("87", first)
+    assert (stale.status_code, stale.json()["code"]) == (412, "version_changed")
+    assert correct("87", second["ETag"]).status_code == 200
+    for malformed in ("v1", '"v0-1"', '"v1-"', 'W/"v1-1"', "*"):
+        assert fields_of(correct("1", malformed)) == {"If-Match": "invalid"}
+    assert stored() == {(liza.enrollment.pk, "prelim"): Decimal(87)}
+
+
+def test_a_score_that_was_removed_and_recorded_anew_is_another_one(
+    instructor: StaffPerson, colleague: StaffPerson, liza: CadetPerson
+) -> None:
+    read = instructor.client.put(of(liza), {"score": "85"})["ETag"]
+    colleague.client.delete(of(liza))
+    anew = colleague.client.put(of(liza), {"score": "70"})
+    assert anew.json()["version"] == 1
+    answer = instructor.client.put(of(liza), {"score": "86"}, headers={"If-Match": read})
+    assert (answer.status_code, answer.json()["code"]) == (412, "version_changed")
+    assert stored() == {(liza.enrollment.pk, "prelim"): Decimal(70)}
 
 
 def test_cadets_neither_read_nor_write_scores(liza: CadetPerson, term: Term) -> None:

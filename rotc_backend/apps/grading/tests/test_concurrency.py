@@ -1,12 +1,13 @@
 """Several people at once, with threads and connections of their own."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from apps.accounts.models import AuditEntry
 from apps.accounts.tests.factories import Person
@@ -17,6 +18,7 @@ from apps.events.models import Event
 from apps.grading.models import ExamScore, GradeSheet, GradingPolicy, MeritDemerit
 from apps.grading.selectors import sheet_findings
 from apps.grading.tests import factories
+from core.clock import now
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,6 +46,21 @@ def at_once(*works: Callable[[], Any]) -> list[Any]:
         if isinstance(result, Exception):
             raise result
     return results
+
+
+def wait_for_a_waiting_connection() -> None:
+    """Return when another connection to this database waits for a lock."""
+    with connection.cursor() as cursor:
+        for _ in range(600):
+            # Within a transaction the view stays as it was first read, unless it is told otherwise.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.fetchone()[0]:
+                return
+            time.sleep(0.05)
+    raise AssertionError("nobody waits")
 
 
 def statuses(answers: Sequence[Any]) -> Counter[int]:
@@ -128,6 +145,33 @@ def test_a_term_is_frozen_by_the_policy_that_it_is_shown_with(
     shown = admin.client.get(f"/api/v1/terms/{term.pk}/grading-policy").json()["failing_equivalent"]
     assert GradeSheet.objects.get().inputs["policy"]["failing_equivalent"] == shown
     assert list(sheet_findings()) == []
+
+
+def test_a_term_that_got_its_own_policy_and_was_closed_while_a_change_of_the_default_waited_keeps_its_own(
+    admin: Person, term: Term
+) -> None:
+    client = admin.client
+    answers: list[Any] = []
+
+    def change() -> None:
+        try:
+            patch = client.patch("/api/v1/grading-policy", {"failing_equivalent": "4.00"}, headers={"If-Match": '"v1"'})
+            answers.append(patch)
+        except Exception as error:  # noqa: BLE001 - looked at below, in the thread that pytest watches
+            answers.append(error)
+        finally:
+            connection.close()
+
+    changer = threading.Thread(target=change)
+    with transaction.atomic():
+        Term.objects.select_for_update(no_key=True).get(pk=term.pk)
+        changer.start()
+        wait_for_a_waiting_connection()
+        factories.own_policy(term, failing_equivalent="7.00")
+        Term.objects.filter(pk=term.pk).update(closed_at=now(), closed_by=admin.user)
+    changer.join(60)
+    assert [getattr(answer, "status_code", answer) for answer in answers] == [200]
+    assert dict(GradingPolicy.objects.values_list("term_id", "failing_equivalent")) == {None: "4.00", term.pk: "7.00"}
 
 
 def test_of_two_revocations_of_one_merit_one_counts(admin: Person, liza: CadetPerson) -> None:

@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 
 from apps.cadets.tests import factories
 from apps.events.models import Event, EventHead
+from apps.grading.models import GradeSheet
 from apps.operations import rules, selectors
 from apps.operations.models import Probe, ScheduledRun
 from apps.operations.scheduler import table_install
@@ -231,6 +232,16 @@ class TestIntegrity:
         assert self.findings(admin) == []
         TrainingDay.objects.update(date=term.ends_on + dt.timedelta(days=1))
         assert self.one(admin, "attendance_within_terms")["table"] == "training_trainingday"
+
+    def test_a_sheet_of_an_older_term_that_was_tampered_with_is_found(self, admin):
+        older, latest = factories.former_term(), factories.term()
+        for term in (older, latest):
+            factories.enroll(factories.cadet(), term=term)
+            assert admin.client.post(f"/api/v1/terms/{term.pk}/close").status_code == 200
+        assert self.findings(admin) == []
+        sheet = GradeSheet.objects.get(enrollment__term=older)
+        GradeSheet.objects.filter(pk=sheet.pk).update(result={**sheet.result, "equivalent": "1.00"})
+        assert {found["check"] for found in self.findings(admin)} == {"sheets_verified"}
 
     def test_a_migration_that_is_missing_is_found(self, admin):
         with connection.cursor() as cursor:

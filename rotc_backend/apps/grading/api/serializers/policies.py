@@ -1,6 +1,7 @@
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 
 from apps.grading import rules
 from apps.grading.api.serializers.fields import BoundedListField
@@ -51,6 +52,17 @@ class _Equivalent(serializers.RegexField):
 class BandInput(StrictSerializer):
     lower_bound = PointsField(min_value=0, max_value=100)
     equivalent = _Equivalent(help_text='Two decimals, for example "1.50".')
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        # A change of a policy may leave out fields of the policy, and REST framework takes that for its bands as well.
+        missing = {
+            name: [ErrorDetail(str(field.error_messages["required"]), code="required")]
+            for name, field in self.fields.items()
+            if name not in attrs
+        }
+        if missing:
+            raise serializers.ValidationError(missing)
+        return attrs
 
 
 class PolicyInput(StrictSerializer):

@@ -1,12 +1,15 @@
+import re
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.request import Request
 
 from apps.grading import rules
 from apps.grading.api.serializers.fields import BoundedListField, id_field
 from apps.grading.models import Exam, ExamScore
-from apps.grading.services.scores import ScoreEntry
+from apps.grading.services.scores import ScoreEntry, ScoreRead
 from core.clock import iso
+from core.errors import FieldError, ValidationFailed
 from core.serializers import InstantField, PointsField, StrictSerializer
 
 
@@ -20,7 +23,8 @@ class ScoreField(PointsField):
 class ScoreOutput(serializers.Serializer[Any]):
     exam = serializers.ChoiceField(choices=Exam.choices)
     score = PointsField(allow_null=True, help_text="null: missing, which is not a zero.")
-    version = serializers.IntegerField(allow_null=True, help_text="Its ETag is this number after a v.")
+    version = serializers.IntegerField(allow_null=True, help_text="Counts its corrections.")
+    etag = serializers.CharField(allow_null=True, help_text="Goes back in If-Match with a correction.")
     updated_at = InstantField(allow_null=True)
 
 
@@ -29,17 +33,44 @@ class ScoresOutput(serializers.Serializer[Any]):
     scores = ScoreOutput(many=True, help_text="Every exam, in their order.")
 
 
+def score_tag(row: ExamScore) -> str:
+    """The ETag of one score: no score ever has that of another, also not one that was removed and recorded anew."""
+    return f'"v{row.version}-{row.pk}"'
+
+
+_TAG = re.compile(r'"v([1-9][0-9]{0,8})(?:-([1-9][0-9]{0,18}))?"')
+
+
+def score_read(request: Request) -> ScoreRead | None:
+    """The score that If-Match names, None without that header. Raises ValidationFailed for one that is no tag of ours.
+
+    A tag without a row is one that no score has, so that its caller is told to read the scores again.
+    """
+    given = request.headers.get("If-Match", "").strip()
+    if not given:
+        return None
+    match = _TAG.fullmatch(given)
+    if match is None:
+        detail = 'Send the etag of the score as it came, for example "v3-812".'
+        raise ValidationFailed(
+            "If-Match is not an entity tag of this system.",
+            errors=[FieldError(field="If-Match", code="invalid", detail=detail)],
+        )
+    return ScoreRead(version=int(match[1]), row_id=int(match[2] or 0))
+
+
 def score_body(row: ExamScore) -> dict[str, Any]:
     return {
         "exam": row.exam,
         "score": rules.points_text(row.score),
         "version": row.version,
+        "etag": score_tag(row),
         "updated_at": iso(row.updated_at),
     }
 
 
 def missing_body(exam: str) -> dict[str, Any]:
-    return {"exam": exam, "score": None, "version": None, "updated_at": None}
+    return {"exam": exam, "score": None, "version": None, "etag": None, "updated_at": None}
 
 
 class ScoreInput(StrictSerializer):

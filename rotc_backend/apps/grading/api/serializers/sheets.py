@@ -17,7 +17,7 @@ from apps.grading.api.serializers.people import (
     term_brief,
 )
 from apps.grading.models import GradeSheet
-from apps.grading.selectors.grades import grade_of_sheet
+from apps.grading.selectors.grades import grade_of_sheet, status_of_sheet
 from apps.grading.selectors.sheets import SheetFinding
 from core.clock import iso
 from core.serializers import InstantField
@@ -57,7 +57,7 @@ def sheet_line(sheet: GradeSheet) -> dict[str, Any]:
         "enrollment_id": sheet.enrollment_id,
         "cadet": cadet_brief(sheet.enrollment.cadet),
         **place_brief(sheet.enrollment),
-        "status": sheet.inputs.get("status"),
+        "status": status_of_sheet(sheet),
         **rules.grade_body(grade_of_sheet(sheet)),
         "superseded_at": iso(sheet.superseded_at) if sheet.superseded_at else None,
     }

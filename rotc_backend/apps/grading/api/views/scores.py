@@ -13,22 +13,32 @@ from apps.grading.api.serializers.scores import (
     ScoresWrittenOutput,
     missing_body,
     score_body,
+    score_read,
+    score_tag,
 )
 from apps.grading.selectors.grades import enrollment_by_id
 from apps.grading.selectors.scores import scores_of
 from apps.grading.services import scores as services
 from core.errors import NotFound
-from core.http import entity_tag, expected_version
 
 _TAGS = ["exam scores"]
-_SCORE = {"exam": "prelim", "score": "85.00", "version": 1, "updated_at": "2026-08-22T01:15:04.812Z"}
+_SCORE = {
+    "exam": "prelim",
+    "score": "85.00",
+    "version": 1,
+    "etag": '"v1-812"',
+    "updated_at": "2026-08-22T01:15:04.812Z",
+}
 _EXAM = OpenApiParameter("exam", str, OpenApiParameter.PATH, enum=rules.EXAMS, description="Which exam.")
 _IF_MATCH = OpenApiParameter(
     "If-Match",
     str,
     OpenApiParameter.HEADER,
-    description="The ETag of the score that is corrected. Without it the last one to write wins.",
-    examples=[OpenApiExample("version 3", value='"v3"')],
+    description=(
+        "The `etag` of the score that is corrected. Without it the last one to write wins. A score that was removed "
+        "and recorded anew has another one."
+    ),
+    examples=[OpenApiExample("version 3 of a score", value='"v3-812"')],
 )
 _CLOSED = OpenApiResponse(description="The term is closed (`term_closed`).")
 
@@ -83,7 +93,7 @@ class ScoreView(APIView):
     )
     def put(self, request: Request, enrollment_id: int, exam: str) -> Response:
         _refuse_unknown(exam)
-        version = expected_version(request) if request.headers.get("If-Match") else None
+        expected = score_read(request)
         given = ScoreInput(data=request.data)
         given.is_valid(raise_exception=True)
         row, created = services.score_put(
@@ -91,9 +101,9 @@ class ScoreView(APIView):
             enrollment_id=enrollment_id,
             exam=exam,
             score=given.validated_data["score"],
-            expected_version=version,
+            expected=expected,
         )
-        return Response(score_body(row), status=201 if created else 200, headers={"ETag": entity_tag(row.version)})
+        return Response(score_body(row), status=201 if created else 200, headers={"ETag": score_tag(row)})
 
     @extend_schema(
         operation_id="enrollment_score_delete",
