@@ -229,7 +229,8 @@ class CadetRestoreView(APIView):
         tags=_TAGS,
         summary="Restore an archived cadet",
         description=(
-            "An account that was closed with the record comes back too. Nothing happens if the cadet is not archived. Administrators only. Staff "
+            "An account that was closed with the record comes back too. "
+            "Nothing happens if the cadet is not archived. Administrators only. Staff "
             "and the cadet hear `cadet.restored`."
         ),
         request=None,

@@ -153,7 +153,8 @@ class StaffRestoreView(APIView):
         tags=_TAGS,
         summary="Restore an archived staff profile",
         description=(
-            "An account that was closed with the record comes back too. Nothing happens if the profile is not archived. Administrators only. "
+            "An account that was closed with the record comes back too. "
+            "Nothing happens if the profile is not archived. Administrators only. "
             "Staff hear `staff.changed`."
         ),
         request=None,
