@@ -22,6 +22,9 @@ _one_line = RegexValidator(
 )
 
 
+PAGE_LENGTH = 500  # characters of the address that a link opens
+
+
 class Role(models.TextChoices):
     ADMIN = rules.ADMIN, "Administrator"
     TRAINING_STAFF = rules.TRAINING_STAFF, "Training staff"
@@ -260,7 +263,7 @@ class PasswordReset(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="+")
-    page = models.CharField(max_length=500)
+    page = models.CharField(max_length=PAGE_LENGTH)
     requested_at = models.DateTimeField(db_default=Now(), db_index=True)
     state = models.CharField(max_length=8, choices=State, default=State.WAITING)
     detail = models.CharField(max_length=300, blank=True)

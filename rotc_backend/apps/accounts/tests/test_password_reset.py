@@ -64,6 +64,12 @@ def token_in(message: Any) -> str:
     return text_of(message).partition("#token=")[2].split()[0]
 
 
+def test_a_host_with_an_endless_port_is_refused_and_nothing_is_kept(mail: MailServer) -> None:
+    answer = APIClient().post(PATH, {"username": "Liza"}, headers={"Host": f"testserver:{'0' * 600}"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "Host")
+    assert not PasswordReset.objects.exists()
+
+
 @pytest.mark.parametrize("body", [{"username": "LIZA"}, {"email": "Liza@rotc.example"}])
 def test_a_link_comes_by_email_and_sets_the_password(
     mail: MailServer, sent_jobs: list[dict[str, Any]], body: dict[str, str]

@@ -11,6 +11,8 @@ from rest_framework.views import APIView
 from apps.accounts import authentication, services
 from apps.accounts.api import serializers
 from apps.accounts.api.views import examples
+from apps.accounts.models import PAGE_LENGTH
+from core.errors import FieldError, ValidationFailed
 
 PAGE_PATH = "/invitation/"  # where config.urls puts InvitationPage
 _LOCKED = OpenApiResponse(description="Too many attempts; Retry-After says for how many seconds.")
@@ -21,8 +23,18 @@ _ANSWER = {
 
 
 def invitation_page(request: Request) -> str:
-    """The address of the page that links open: the one that is set, or else this service's own."""
-    return settings.INVITATION_URL or request.build_absolute_uri(PAGE_PATH)
+    """The address of the page that links open: the one that is set, or else this service's own.
+
+    Raises ValidationFailed for a Host with a port of hundreds of digits, which Django lets pass.
+    """
+    page: str = settings.INVITATION_URL or request.build_absolute_uri(PAGE_PATH)
+    if len(page) > PAGE_LENGTH:
+        detail = "Send the host's name, and a port of at most five digits."
+        raise ValidationFailed(
+            "The header Host is no address of this service.",
+            errors=[FieldError(field="Host", code="invalid", detail=detail)],
+        )
+    return page
 
 
 class RegisterView(APIView):
