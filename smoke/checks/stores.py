@@ -15,14 +15,10 @@ TELLING_SECONDS = 10.0  # a service samples its stores every 3 s and tells at on
     next_step=guide.REDIS_SHARED,
 )
 def redis_shared(deployment: Deployment) -> None:
-    web, channels = deployment.health(), deployment.channels_health()
-    # Each says of itself that it runs. If one does not see the other, they look into two different stores.
-    for answer, viewer, seen in (
-        (web, WEB_SERVICE, CHANNELS_SERVICE),
-        (channels, CHANNELS_SERVICE, WEB_SERVICE),
-    ):
-        process = answer.mapping("processes").get(seen)
-        state = process.get("state") if isinstance(process, dict) else "never seen"
+    # Each says of itself that it runs. If one does not see the other, they look into two different stores; but each
+    # looks only every few seconds, so that one of two that have just started may not have seen the other yet.
+    until(seconds=TELLING_SECONDS, every=0.5, ask=lambda: _see_each_other(deployment))
+    for answer, viewer, seen, state in _views(deployment):
         answer.expect(
             state == "running",
             expected=f"{viewer} to see {seen}'s heartbeat in its Redis",
@@ -63,6 +59,25 @@ def expect_one(deployment: Deployment, *, key: str, noun: str) -> None:
         expected=f"one {noun} behind all services",
         came=", ".join(f"{name}: {value or 'not told'}" for name, value in sorted(seen.items())),
     )
+
+
+def _see_each_other(deployment: Deployment) -> bool | None:
+    if all(state == "running" for *_rest, state in _views(deployment)):
+        return True
+    deployment.forget()
+    return None
+
+
+def _views(deployment: Deployment) -> list[tuple[Answer, str, str, object]]:
+    """The answers of web and channels, each with its service, the other, and the other's state as that one sees it."""
+    views: list[tuple[Answer, str, str, object]] = []
+    for answer, viewer, seen in (
+        (deployment.health(), WEB_SERVICE, CHANNELS_SERVICE),
+        (deployment.channels_health(), CHANNELS_SERVICE, WEB_SERVICE),
+    ):
+        process = answer.mapping("processes").get(seen)
+        views.append((answer, viewer, seen, process.get("state") if isinstance(process, dict) else "never seen"))
+    return views
 
 
 def _stores(deployment: Deployment, *, key: str) -> tuple[Answer, dict[str, object]]:

@@ -9,10 +9,10 @@ import pytest
 
 from smoke import guide
 from smoke.check import ATTRIBUTE, Check, in_order
-from smoke.checks import FILES, SUBJECTS, every_check
+from smoke.checks import FILES, SUBJECTS, every_check, stores
 from smoke.checks.celery import celery_queue
 from smoke.checks.health import settled_health
-from smoke.checks.stores import database_shared
+from smoke.checks.stores import database_shared, redis_shared
 from smoke.checks.tokens import as_somebody_else, part, unsigned, with_another_signature
 from smoke.deployment import Deployment
 from smoke.expectation import Mismatch
@@ -140,6 +140,36 @@ def test_a_service_is_given_time_to_tell_its_database(
     with deployment_of(service) as deployment, nullcontext() if agree else pytest.raises(Mismatch):
         database_shared(deployment)
     assert sum(one.path.endswith("/operations/status") for one in service.seen) == asked
+
+
+def sight(*, seen: str, state: str) -> dict[str, object]:
+    return {"processes": {seen: {"state": state}}}
+
+
+@pytest.mark.parametrize(
+    ("looks_of_channels", "agree"),
+    [
+        (["running"], True),
+        # Both have just started, and channels looked before web's first heartbeat.
+        (["stopped", "stopped", "running"], True),
+        (["stopped"] * 20, False),
+    ],
+)
+def test_web_and_channels_are_given_time_to_see_each_other(
+    service: FakeService, monkeypatch: pytest.MonkeyPatch, looks_of_channels: list[str], agree: bool
+) -> None:
+    monkeypatch.setattr(stores, "TELLING_SECONDS", 2.0)
+    for state in looks_of_channels:
+        service.healths += [
+            sight(seen="rotc-django-channels", state="running"),
+            sight(seen="rotc-django-web", state=state),
+        ]
+    one = {"service": "rotc-django-web", "redis_id": "4c1f", "processes": {}}
+    channels = {"rotc-django-channels": {"state": "running", "redis_id": "4c1f"}}
+    service.statuses = [one | {"processes": channels}]
+    refusal = pytest.raises(Mismatch, match="for rotc-django-channels it is stopped")
+    with deployment_of(service) as deployment, nullcontext() if agree else refusal:
+        redis_shared(deployment)
 
 
 @contextmanager
