@@ -29,6 +29,22 @@ def user_of_principal(principal: Principal) -> User:
     return user
 
 
+def principal_of_user(user: User) -> Principal:
+    """Who acts where no token speaks: in the admin site, whose cookie was judged, and in the worker.
+
+    Whether the account may still be used is for the caller to ask (`is_active`); roles stand in the services.
+    """
+    return Principal(
+        user_id=user.pk,
+        username=user.username,
+        role=user.role,
+        session_id="",
+        version=user.token_version,
+        generation=0,
+        expires_at=now(),
+    )
+
+
 def user_by_username(username: str) -> User | None:
     """The account of this name in any letter case."""
     return User.objects.named(username).first()

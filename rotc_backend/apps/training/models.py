@@ -1,7 +1,9 @@
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 
 from apps.cadets.models import Cadet, StaffProfile, Term
+from apps.training import rules
 from core.models import VersionedModel
 
 
@@ -13,6 +15,11 @@ class TrainingDay(VersionedModel):
     title = models.CharField(max_length=120)
     description = models.TextField(max_length=4000, blank=True)
     location = models.CharField(max_length=120, blank=True)
+    late_after = models.TimeField(
+        null=True,
+        blank=True,
+        help_text="In Manila. Whoever is scanned later than this comes late; empty: nobody who is scanned does.",
+    )
     cancelled_at = models.DateTimeField(null=True, blank=True, editable=False)
     cancel_reason = models.CharField(max_length=255, blank=True, editable=False)
 
@@ -153,3 +160,33 @@ class ExcuseLetter(VersionedModel):
 
     def __str__(self) -> str:
         return f"cadet {self.cadet_id}, {self.date_absent}: {self.state}"
+
+
+class ScanEffect(models.TextChoices):
+    """What a scan gave."""
+
+    TIME_IN = rules.TIME_IN, "Time in"
+    TIME_OUT = rules.TIME_OUT, "Time out"
+
+
+class Scan(models.Model):
+    """A code that was taken. Its number is the code's own, so that no code is ever taken twice."""
+
+    nonce = models.UUIDField(primary_key=True, editable=False)
+    training_day = models.ForeignKey(TrainingDay, on_delete=models.PROTECT, related_name="+", db_index=False)
+    cadet = models.ForeignKey(Cadet, on_delete=models.PROTECT, related_name="+")
+    # The scanner's own number of this scan: the same one again is a retry, not a second use of the code.
+    scan_id = models.UUIDField(editable=False)
+    scanned_at = models.DateTimeField(help_text="By the scanner's clock, which may have been offline.")
+    received_at = models.DateTimeField(db_default=Now(), editable=False)
+    scanned_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False)
+    effect = models.CharField(max_length=8, choices=ScanEffect)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(effect__in=ScanEffect.values), name="scan_effect_known"),
+        ]
+        indexes = [models.Index(fields=["training_day", "cadet", "scanned_at"], name="scan_of_day")]
+
+    def __str__(self) -> str:
+        return f"cadet {self.cadet_id} on day {self.training_day_id}: {self.effect}"

@@ -10,6 +10,8 @@ STATUSES = (PRESENT, LATE, EXCUSED, ABSENT)
 PENDING, APPROVED, REJECTED, WITHDRAWN = "pending", "approved", "rejected", "withdrawn"
 UNMARKED = "unmarked"  # no record; only ever asked for and counted, never stored
 
+TIME_IN, TIME_OUT = "time_in", "time_out"  # what a scan gives
+
 LARGEST_BULK = 500  # rows of one call
 _DAY = dt.timedelta(days=1)
 

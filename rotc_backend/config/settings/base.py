@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "apps.messaging",
     "apps.training",
     "apps.grading",
+    "apps.imports",
     "apps.operations",
 ]
 MIDDLEWARE = [
