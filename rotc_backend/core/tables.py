@@ -5,6 +5,9 @@ means.
 """
 
 import datetime as dt
+import math
+import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -103,3 +106,197 @@ class RowFate:
     label: str = ""
     changes: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     problems: tuple[RowProblem, ...] = ()
+
+
+# --- What stands in a cell --------------------------------------------------------------------------------------------
+
+_MARKS = re.compile(r"[^a-z0-9]+")
+_SERIAL_DAYS = range(10_000, 60_001)  # 1927 to 2064, as Excel counts days: other numbers are no dates
+_SERIAL_START = dt.date(1899, 12, 30)
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            ("january", "jan"),
+            ("february", "feb"),
+            ("march", "mar"),
+            ("april", "apr"),
+            ("may",),
+            ("june", "jun"),
+            ("july", "jul"),
+            ("august", "aug"),
+            ("september", "sep", "sept"),
+            ("october", "oct"),
+            ("november", "nov"),
+            ("december", "dec"),
+        ),
+        start=1,
+    )
+    for name in names
+}
+_ISO_DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]00:00(?::00(?:\.0+)?)?)?", re.ASCII)
+_SLASHED = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})", re.ASCII)
+_DAY_FIRST = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?[ -]+([a-z]+)\.?[ ,-]+(\d{4})", re.ASCII)
+_MONTH_FIRST = re.compile(r"([a-z]+)\.?[ -]+(\d{1,2})(?:st|nd|rd|th)?[ ,-]+(\d{4})", re.ASCII)
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?\s*([ap])?\.?(?:m\.?)?", re.ASCII)
+_MILITARY = re.compile(r"([01]\d|2[0-3])([0-5]\d) ?(?:h|hrs?|hours)?", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d{1,18}(?:\.0+)?", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?\d{1,18}(?:\.\d+)?", re.ASCII)
+
+DATE_WORDS = "Write a date as 2004-03-25, or 25 March 2004."
+TIME_WORDS = "Write a time as 07:05, or 7:05 AM."
+
+
+def folded(text: str) -> str:
+    """`text` as titles and words of a list are compared: small letters without accents, blanks and punctuation."""
+    bare = unicodedata.normalize("NFKD", text).casefold()
+    return _MARKS.sub("", bare)
+
+
+def text_of(value: Value) -> str:
+    """What a person reads in the cell; blanks inside collapsed. A number 20210001.0 is the text "20210001"."""
+    if isinstance(value, bool):
+        raise CellRefused("not_text", "This cell holds TRUE or FALSE. Write text.")
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise CellRefused("not_text", "This cell holds no number that can be read. Write text.")
+        return str(int(value)) if value.is_integer() and abs(value) < 10**15 else format(Decimal(repr(value)), "f")
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, dt.datetime):
+        return str(value.date()) if value.time() == dt.time.min else value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, str):
+        text = " ".join(value.split())
+        if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text):
+            raise CellRefused("invisible_characters", "This cell holds characters that cannot be shown. Type it anew.")
+        return text
+    return str(value)
+
+
+def date_of(value: Value) -> dt.date:
+    """A day without time. Of 3/4/2004 the month stands first, as the unit's sheets write it."""
+    if isinstance(value, dt.datetime):
+        if value.time() != dt.time.min:
+            raise CellRefused("invalid_date", f"This is a time of a day. {DATE_WORDS}")
+        return value.date()
+    if isinstance(value, dt.date):
+        return value
+    if isinstance(value, str):
+        text = text_of(value).lower()
+        if not (text.isascii() and text.isdigit() and len(text) == 5):
+            return _date_of_text(text)
+        value = int(text)
+    if isinstance(value, int | float | Decimal) and value in _SERIAL_DAYS:
+        return _SERIAL_START + dt.timedelta(days=int(value))
+    raise CellRefused("invalid_date", f"This is no date. {DATE_WORDS}")
+
+
+def _date_of_text(text: str) -> dt.date:
+    if match := _ISO_DATE.fullmatch(text):
+        return _day(match[1], match[2], match[3])
+    if match := _SLASHED.fullmatch(text):
+        if int(match[1]) > 12 >= int(match[2]):
+            raise CellRefused(
+                "ambiguous_date",
+                "The month stands first in a date like 3/25/2004, and this one seems to begin with the day. Write "
+                f"{match[3]}-{int(match[2]):02}-{int(match[1]):02}, if that is meant, in the whole column.",
+            )
+        return _day(match[3], match[1], match[2])
+    if (match := _DAY_FIRST.fullmatch(text)) and match[2] in _MONTHS:
+        return _day(match[3], _MONTHS[match[2]], match[1])
+    if (match := _MONTH_FIRST.fullmatch(text)) and match[1] in _MONTHS:
+        return _day(match[3], _MONTHS[match[1]], match[2])
+    raise CellRefused("invalid_date", f"This cannot be read as a date. {DATE_WORDS}")
+
+
+def _day(year: str, month: str | int, day: str) -> dt.date:
+    try:
+        return dt.date(int(year), int(month), int(day))
+    except ValueError:
+        raise CellRefused("invalid_date", f"There is no such day. {DATE_WORDS}") from None
+
+
+def time_of(value: Value) -> dt.time | dt.datetime:
+    """A time of the day, without zone; a datetime where the cell names the day as well."""
+    if isinstance(value, dt.datetime | dt.time):
+        return value.replace(tzinfo=None)
+    if isinstance(value, float) and 0 <= value < 1:  # as Excel keeps a time: a part of a day
+        seconds = min(round(value * 86_400), 86_399)
+        return dt.time(seconds // 3600, seconds // 60 % 60, seconds % 60)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 2359:
+        value = f"{value:04}"
+    if isinstance(value, str):
+        text = text_of(value).lower()
+        day, _, clock = text.replace("t", " ", 1).partition(" ") if re.match(r"\d{4}-", text) else ("", "", text)
+        if day:
+            return dt.datetime.combine(date_of(day), _clock(clock or "00:00"))
+        return _clock(clock)
+    raise CellRefused("invalid_time", f"This cannot be read as a time. {TIME_WORDS}")
+
+
+def _clock(text: str) -> dt.time:
+    refusal = CellRefused("invalid_time", f"This cannot be read as a time. {TIME_WORDS}")
+    if match := _MILITARY.fullmatch(text):
+        return dt.time(int(match[1]), int(match[2]))
+    match = _CLOCK.fullmatch(text)
+    if match is None:
+        raise refusal
+    hour, half = int(match[1]), match[5]
+    if half:
+        if not 1 <= hour <= 12:
+            raise refusal
+        hour = hour % 12 + (12 if half == "p" else 0)
+    try:
+        return dt.time(hour, int(match[2]), int(match[3] or 0), int((match[4] or "0").ljust(6, "0")))
+    except ValueError:
+        raise refusal from None
+
+
+def decimal_of(value: Value, *, places: int = 2) -> Decimal:
+    """A number with at most `places` decimals; more are refused, never rounded away.
+
+    A spreadsheet keeps 87.3 as 87.30000000000000xyz: what differs only beyond its 15 digits is the number meant.
+    """
+    if isinstance(value, bool):
+        raise CellRefused("invalid_number", "This cell holds TRUE or FALSE. Write a number.")
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise CellRefused("invalid_number", "This cannot be read as a number.")
+        number = Decimal(f"{value:.15g}")
+    elif isinstance(value, int | Decimal):
+        number = Decimal(value)
+    else:
+        text = text_of(value) if isinstance(value, str) else ""
+        if not _DECIMAL.fullmatch(text):
+            hint = " Write a point before the decimals." if "," in text else ""
+            raise CellRefused("invalid_number", f"This cannot be read as a number, as 85 or 85.5.{hint}")
+        number = Decimal(text)
+    if not number.is_finite() or number.adjusted() > 17:
+        raise CellRefused("invalid_number", "This cannot be read as a number, as 85 or 85.5.")
+    exact = number.quantize(Decimal(1).scaleb(-places))
+    if exact != number:
+        raise CellRefused("too_many_decimals", f"Write at most {places} decimals. Nothing is rounded here.")
+    return exact
+
+
+def whole_number_of(value: Value) -> int:
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        if math.isfinite(value) and value == int(value):
+            return int(value)
+    elif isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        return int(value.strip().partition(".")[0])
+    raise CellRefused("invalid_number", "Write a whole number.")
+
+
+def choice_of(value: Value, choices: Mapping[str, str]) -> str:
+    """One of a list. `choices` maps what may be written, folded, to what is meant; each meaning is one of its keys."""
+    found = choices.get(folded(text_of(value)))
+    if found is None:
+        allowed = ", ".join(dict.fromkeys(choices.values()))
+        raise CellRefused("invalid_choice", f"Write one of: {allowed}.")
+    return found
+
+
+def choices_by_fold(*values: str, **aliases: str) -> dict[str, str]:
+    """What `choice_of` takes: each of `values` for itself, and each alias (folded already) for its value."""
+    return {**{folded(value): value for value in values}, **aliases}

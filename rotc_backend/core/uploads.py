@@ -20,12 +20,10 @@ import secrets
 import struct
 import tempfile
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -34,6 +32,7 @@ from django.db import transaction
 from django.http import FileResponse, HttpResponseRedirect
 from django.utils.http import content_disposition_header
 
+from core.archives import MEBIBYTE, UNREADABLE, UNREADABLE_INSIDE, Flaw, office_flaw
 from core.errors import ContentTooLarge, DomainError, FieldError, NotFound, Unavailable, ValidationFailed
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ else:
 
 logger = logging.getLogger("rgms.uploads")
 
-MEBIBYTE = 1024 * 1024
 LARGEST_IMAGE = 10 * MEBIBYTE
 LARGEST_DOCUMENT = 20 * MEBIBYTE
 LONGEST_SIDE = 1600  # pixels of a stored photo
@@ -57,15 +55,15 @@ _QUALITY = 85
 
 JPEG, PNG, WEBP = "JPEG", "PNG", "WEBP"
 _DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-_MOST_ENTRIES_BYTES = 512 * 1024  # of a DOCX's directory: some thousand entries
-_MOST_UNPACKED = 100 * MEBIBYTE
-_LARGEST_RATIO = 100
+_FLAWS_OF_DOCX = {
+    Flaw.FOREIGN: ("file_type", "This archive is no DOCX. Send a PDF, a picture or a DOCX."),
+    Flaw.DAMAGED: ("file_malformed", "The DOCX is damaged or packed oddly. Save it anew, or send a PDF."),
+    Flaw.LOCKED: ("file_type", "The DOCX is locked by a password. Remove it, or send a PDF."),
+    Flaw.MACROS: ("file_type", "The document holds macros. Save it as DOCX without them, or send a PDF."),
+}
 
 LONGEST_WAIT = 20.0  # seconds for the pictures before this one; the proxy gives up later than that
 _ROWS_AT_ONCE = 256  # of a picture whose pixels are changed in more than one step
-# What decoders raise for bytes that are not what their beginning promises.
-_UNREADABLE: Final = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError)
-_UNREADABLE_INSIDE: Final = (*_UNREADABLE, struct.error, zlib.error, zipfile.BadZipFile, NotImplementedError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +101,7 @@ def image_reencoded(
     with _one_at_a_time():
         try:
             return _reencoded(upload, kind=kind, field=field, longest_side=longest_side)
-        except _UNREADABLE_INSIDE as error:
+        except UNREADABLE_INSIDE as error:
             logger.info("A picture could not be decoded: %s", type(error).__name__)
             raise _refused(
                 field,
@@ -380,7 +378,7 @@ def _fraction(width: int, height: int, *, longest_side: int, whole: bool) -> int
 def _orientation(image: "Image.Image") -> int:
     try:
         return int(image.getexif().get(0x0112, 1))
-    except _UNREADABLE_INSIDE:  # damaged metadata of a sound picture
+    except UNREADABLE_INSIDE:  # damaged metadata of a sound picture
         return 1
 
 
@@ -424,7 +422,7 @@ def _in_srgb(image: "Image.Image", profile: bytes | None) -> "Image.Image":
             converted = ImageCms.profileToProfile(
                 image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB"), outputMode="RGB"
             )
-        except (ImageCms.PyCMSError, *_UNREADABLE):  # a profile of another kind of picture, or a damaged one
+        except (ImageCms.PyCMSError, *UNREADABLE):  # a profile of another kind of picture, or a damaged one
             converted = None
         if converted is not None:
             return converted
@@ -447,37 +445,6 @@ def _upright(image: "Image.Image", orientation: int) -> "Image.Image":
 
 
 def _refuse_no_docx(content: bytes, field: str) -> None:
-    not_docx = _refused(field, "file_type", "This archive is no DOCX. Send a PDF, a picture or a DOCX.")
-    damaged = _refused(field, "file_malformed", "The DOCX is damaged or packed oddly. Save it anew, or send a PDF.")
-    # The directory's size first: zipfile would build an object for each of its entries.
-    place = content.rfind(b"PK\x05\x06", -65_557)
-    if place < 0 or len(content) - place < 22 or content[place - 20 : place - 16] == b"PK\x06\x07":
-        raise damaged
-    if int.from_bytes(content[place + 12 : place + 16], "little") > _MOST_ENTRIES_BYTES:
-        raise damaged
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entries = {entry.filename.lower(): entry for entry in archive.infolist()}
-            types = entries.get("[content_types].xml")
-            if types is None or "word/document.xml" not in entries:
-                raise not_docx
-            if any(name.rpartition("/")[2] == "vbaproject.bin" for name in entries):
-                raise _macros(field)
-            # Other packings allocate what a file asks them to, before they find out that it is damaged.
-            odd = {entry.compress_type for entry in archive.infolist()} - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-            if odd or len(entries) != len(archive.infolist()):  # of two with one name, readers take different ones
-                raise damaged
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-            if unpacked > min(_MOST_UNPACKED, MEBIBYTE + _LARGEST_RATIO * len(content)) or types.file_size > MEBIBYTE:
-                raise damaged
-            if any(entry.flag_bits & 1 for entry in archive.infolist()):
-                raise _refused(field, "file_type", "The DOCX is locked by a password. Remove it, or send a PDF.")
-            declared = archive.read(types)
-    except _UNREADABLE_INSIDE as error:
-        raise damaged from error
-    if b"macroEnabled" in declared:
-        raise _macros(field)
-
-
-def _macros(field: str) -> ValidationFailed:
-    return _refused(field, "file_type", "The document holds macros. Save it as DOCX without them, or send a PDF.")
+    flaw = office_flaw(content, part="word/document.xml")
+    if flaw is not None:
+        raise _refused(field, *_FLAWS_OF_DOCX[flaw])

@@ -1,3 +1,3 @@
 """The release of the service, as health and every heartbeat report it."""
 
-VERSION = "1.1.0"
+VERSION = "1.2.0"

@@ -1,0 +1,71 @@
+"""What readers of files give: sheets of rows of cells, before anybody has asked what the columns mean."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from core.errors import FieldError, ValidationFailed
+from core.tables import Value
+
+MOST_ROWS = 50_000  # that are not blank
+MOST_COLUMNS = 100
+LONGEST_CELL = 32_767  # characters, as in Excel
+
+# Text that a spreadsheet program would take for a formula when it opens a CSV file. It is written with one more
+# apostrophe in front, and read with one less, so that +63917… comes back as it was.
+_LOOKS_LIKE_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """A cell whose content cannot be taken: a formula, an error value."""
+
+    code: str
+    detail: str
+
+
+FORMULA = Unreadable(
+    code="formula",
+    detail="This cell holds a formula. Copy the column and paste it as values (Paste special → Values).",
+)
+ERROR_VALUE = Unreadable(code="error_value", detail="This cell holds an error. Write what is meant, or leave it blank.")
+TOO_LONG = Unreadable(code="too_long", detail=f"This cell holds more than {LONGEST_CELL} characters.")
+
+Cell = Value | Unreadable | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """`rows` are (number as the spreadsheet program shows it, cells from column A), blank rows left out."""
+
+    name: str
+    rows: Iterable[tuple[int, Sequence[Cell]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Book:
+    sheets: Iterable[Sheet]
+    notes: list[str] = field(default_factory=list)
+
+
+def refused(code: str, detail: str) -> ValidationFailed:
+    """The error for a file that cannot be taken as a whole."""
+    return ValidationFailed(detail, errors=[FieldError(field="file", code=code, detail=detail)])
+
+
+def neutralised(text: str) -> str:
+    return f"'{text}" if _LOOKS_LIKE_FORMULA.match(text) else text
+
+
+def restored(text: str) -> str:
+    return text[1:] if text.startswith("'") and _LOOKS_LIKE_FORMULA.match(text) else text
+
+
+def letter_of(index: int) -> str:
+    """The letters of a column, counted from 0: A, B … Z, AA."""
+    letters = ""
+    number = index + 1
+    while number:
+        number, rest = divmod(number - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
