@@ -8,7 +8,7 @@ import datetime as dt
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 Value = str | int | float | Decimal | bool | dt.datetime | dt.date | dt.time
 # Called with how many rows have been worked on; raises ImportCancelled when somebody has asked to stop.
 Progress = Callable[[int], None]
+PROGRESS_ROWS = 250  # so often it is called
 
 # What becomes of a row.
 CREATE, CHANGE, UNCHANGED, SKIP, REFUSE = "create", "change", "unchanged", "skip", "refuse"
@@ -75,6 +76,11 @@ class Row:
     values: Mapping[str, Value]
     letters: Mapping[str, str]
 
+    @property
+    def place(self) -> str:
+        """ "row 7 of sheet “Alpha”", as another row's problem speaks of it."""
+        return f"row {self.row} of sheet “{self.sheet}”" if self.sheet else f"row {self.row}"
+
     def problem(self, field: str, code: str, detail: str) -> RowProblem:
         """What is wrong with this row, at the column of `field`."""
         column = self.letters.get(field, "")
@@ -108,6 +114,33 @@ class RowFate:
     problems: tuple[RowProblem, ...] = ()
 
 
+def rows_told(rows: Sequence[Row], progress: Progress) -> Iterator[Row]:
+    """`rows` one by one; `progress` hears of every PROGRESS_ROWS that have been worked on, and of the last."""
+    for number, row in enumerate(rows, start=1):
+        yield row
+        if number % PROGRESS_ROWS == 0 or number == len(rows):
+            progress(number)
+
+
+def cells_read(
+    row: Row, readers: Mapping[str, Callable[[Value], Any]]
+) -> tuple[dict[str, Any], dict[str, "CellRefused"]]:
+    """(what the cells of a row say, why others cannot be meant), by field. One that is blank, or only looks filled in,
+    is in neither.
+    """
+    facts: dict[str, Any] = {}
+    refusals: dict[str, CellRefused] = {}
+    for name, read in readers.items():
+        value = row.values.get(name, "")
+        if isinstance(value, str) and not written_text(value):
+            continue
+        try:
+            facts[name] = read(value)
+        except CellRefused as refusal:
+            refusals[name] = refusal
+    return facts, refusals
+
+
 # --- What stands in a cell --------------------------------------------------------------------------------------------
 
 _MARKS = re.compile(r"[^a-z0-9]+")
@@ -134,7 +167,7 @@ _MONTHS = {
     )
     for name in names
 }
-_ISO_DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]00:00(?::00(?:\.0+)?)?)?", re.ASCII)
+_ISO_DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[t ]00:00(?::00(?:\.0+)?)?)?", re.ASCII)
 _SLASHED = re.compile(r"(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})", re.ASCII)
 _DAY_FIRST = re.compile(r"(\d{1,2})(?:st|nd|rd|th)?[ -]+([a-z]+)\.?[ ,-]+(\d{4})", re.ASCII)
 _MONTH_FIRST = re.compile(r"([a-z]+)\.?[ -]+(\d{1,2})(?:st|nd|rd|th)?[ ,-]+(\d{4})", re.ASCII)
@@ -160,9 +193,11 @@ def text_of(value: Value) -> str:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise CellRefused("not_text", "This cell holds no number that can be read. Write text.")
-        return str(int(value)) if value.is_integer() and abs(value) < 10**15 else format(Decimal(repr(value)), "f")
-    if isinstance(value, Decimal):
-        return format(value, "f")
+        _refuse_cut(value)
+        return str(int(value)) if value.is_integer() else format(Decimal(f"{value:.15g}"), "f")
+    if isinstance(value, int | Decimal):
+        _refuse_cut(value)
+        return format(Decimal(value), "f")
     if isinstance(value, dt.datetime):
         return str(value.date()) if value.time() == dt.time.min else value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, str):
@@ -171,6 +206,30 @@ def text_of(value: Value) -> str:
             raise CellRefused("invisible_characters", "This cell holds characters that cannot be shown. Type it anew.")
         return text
     return str(value)
+
+
+def written_text(text: str) -> str:
+    """A free text as a cell of a sheet holds it, on one line: what no sheet can show, and what readers cut off the
+    ends of a cell, is gone. Reading it gives the same again.
+    """
+    shown = "".join(" " if _is_unwritable(letter) else letter for letter in text)
+    return " ".join(shown.strip(_CUT_OFF).split()).strip(_CUT_OFF)
+
+
+_CUT_OFF = " \u200b\ufeff"
+
+
+def _is_unwritable(letter: str) -> bool:
+    return letter in "\ufffe\uffff" or unicodedata.category(letter) in {"Cc", "Cs"}
+
+
+def _refuse_cut(value: float | Decimal) -> None:
+    if not -(10**15) < value < 10**15:
+        raise CellRefused(
+            "too_many_digits",
+            "A spreadsheet keeps 15 digits of a number and makes zeros of the others. Format the column as text and "
+            "write it anew.",
+        )
 
 
 def date_of(value: Value) -> dt.date:
@@ -211,9 +270,12 @@ def _date_of_text(text: str) -> dt.date:
 
 def _day(year: str, month: str | int, day: str) -> dt.date:
     try:
-        return dt.date(int(year), int(month), int(day))
+        date = dt.date(int(year), int(month), int(day))
     except ValueError:
         raise CellRefused("invalid_date", f"There is no such day. {DATE_WORDS}") from None
+    if not 1900 <= date.year < 2100:
+        raise CellRefused("invalid_date", f"The year {date.year} cannot be meant. {DATE_WORDS}")
+    return date
 
 
 def time_of(value: Value) -> dt.time | dt.datetime:
@@ -223,7 +285,8 @@ def time_of(value: Value) -> dt.time | dt.datetime:
     if isinstance(value, float) and 0 <= value < 1:  # as Excel keeps a time: a part of a day
         seconds = min(round(value * 86_400), 86_399)
         return dt.time(seconds // 3600, seconds // 60 % 60, seconds % 60)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 2359:
+    if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 2359:
+        # As 0705 stands in a sheet. Of a 7 nobody knows whether it is an hour.
         value = f"{value:04}"
     if isinstance(value, str):
         text = text_of(value).lower()

@@ -1,6 +1,7 @@
 """What readers of files give: sheets of rows of cells, before anybody has asked what the columns mean."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ from core.tables import Value
 
 MOST_ROWS = 50_000  # that are not blank
 MOST_COLUMNS = 100
+LAST_ROW = 1_048_576  # that a spreadsheet program has, blank ones counted
 LONGEST_CELL = 32_767  # characters, as in Excel
 
 # Text that a spreadsheet program would take for a formula when it opens a CSV file. It is written with one more
@@ -30,6 +32,9 @@ FORMULA = Unreadable(
 )
 ERROR_VALUE = Unreadable(code="error_value", detail="This cell holds an error. Write what is meant, or leave it blank.")
 TOO_LONG = Unreadable(code="too_long", detail=f"This cell holds more than {LONGEST_CELL} characters.")
+INVISIBLE = Unreadable(
+    code="invisible_characters", detail="This cell holds characters that cannot be shown. Type it anew."
+)
 
 Cell = Value | Unreadable | None
 
@@ -51,6 +56,19 @@ class Book:
 def refused(code: str, detail: str) -> ValidationFailed:
     """The error for a file that cannot be taken as a whole."""
     return ValidationFailed(detail, errors=[FieldError(field="file", code=code, detail=detail)])
+
+
+def text_cell(raw: str) -> Cell:
+    """A text as rows hold it: without blanks around it, or None."""
+    text = raw.strip().strip("\u200b\ufeff").strip()
+    if not text:
+        return None
+    if len(text) > LONGEST_CELL:
+        return TOO_LONG
+    # Blanks of all kinds may stay: whoever takes the text collapses them.
+    if not text.isprintable() and any(unicodedata.category(one) in {"Cc", "Cs"} and not one.isspace() for one in text):
+        return INVISIBLE
+    return text
 
 
 def neutralised(text: str) -> str:

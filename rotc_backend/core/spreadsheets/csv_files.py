@@ -2,26 +2,29 @@
 
 import codecs
 import csv
-import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 
+from core.errors import ValidationFailed
 from core.spreadsheets.cells import (
     FORMULA,
-    LONGEST_CELL,
+    LAST_ROW,
     MOST_COLUMNS,
-    TOO_LONG,
+    MOST_ROWS,
     Book,
     Cell,
     Sheet,
     refused,
     restored,
+    text_cell,
 )
 
 _DELIMITERS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
 _TEXT_FORMULA = re.compile(r'="([^"]*)"')  # how a CSV file keeps Excel from taking 007 for a number
 _HEAD_ROWS = 25
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")  # not every line end of Unicode ends a row
+_MOST_SEPARATORS = 65_536  # in a record, those within quoted cells too; the reader keeps every cell of it
 
 
 def csv_book(content: bytes, *, familiar: Callable[[Sequence[Cell]], int]) -> Book:
@@ -66,19 +69,42 @@ def _strictly(content: bytes, encoding: str) -> str:
 
 
 def _familiarity(text: str, delimiter: str, familiar: Callable[[Sequence[Cell]], int]) -> int:
-    reader = csv.reader(io.StringIO(text[:65_536], newline=""), delimiter=delimiter)
+    reader = csv.reader(_Lines(text[:65_536], delimiter), delimiter=delimiter)
     best = 0
     try:
         for _, cells in zip(range(_HEAD_ROWS), reader, strict=False):
             best = max(best, familiar(cells))
-    except csv.Error:
+    except (csv.Error, ValidationFailed):
         return best
     return best
 
 
+class _Lines:
+    """The lines of `text` for a reader of records, with a bound on what it collects for one of them."""
+
+    def __init__(self, text: str, delimiter: str) -> None:
+        self._lines = _LINE.finditer(text)
+        self._delimiter = delimiter
+        self._separators = 0
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)[0]
+        self._separators += line.count(self._delimiter)
+        if self._separators > _MOST_SEPARATORS:
+            raise refused("too_many_columns", f"A row has more than {MOST_COLUMNS} columns.")
+        return line
+
+    def record_ended(self) -> None:
+        self._separators = 0
+
+
 def _records(text: str, delimiter: str) -> Iterator[tuple[int, Sequence[Cell]]]:
+    lines = _Lines(text, delimiter)
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
     except (csv.Error, ValueError, TypeError) as error:
         raise refused("file_malformed", "The first line names a separator that cannot be one.") from error
     number = 0
@@ -91,21 +117,23 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[int, Sequence[Cell]]]:
         except csv.Error as error:
             raise refused(
                 "file_malformed",
-                f"Row {number} cannot be read: a quotation mark is not closed, or stands in the middle of a cell.",
+                f"Row {number} cannot be read: a quotation mark is not closed or stands in the middle of a cell, or a "
+                "cell is far too long.",
             ) from error
+        lines.record_ended()
         if len(record) > MOST_COLUMNS and any(cell.strip() for cell in record[MOST_COLUMNS:]):
             raise refused("too_many_columns", f"Row {number} has more than {MOST_COLUMNS} columns.")
         cells = [_cell(cell) for cell in record[:MOST_COLUMNS]]
         if any(cell is not None for cell in cells):
             yield number, cells
+        elif number > LAST_ROW:
+            raise refused("too_many_rows", f"The file has more than {MOST_ROWS} rows. Send several files.")
 
 
 def _cell(raw: str) -> Cell:
-    text = raw.strip().strip("\u200b\ufeff").strip()
-    if not text:
-        return None
-    if match := _TEXT_FORMULA.fullmatch(text):
-        return match[1].strip() or None
-    if text.startswith("="):
-        return FORMULA
-    return TOO_LONG if len(text) > LONGEST_CELL else restored(text)
+    cell = text_cell(raw)
+    if not isinstance(cell, str):
+        return cell
+    if match := _TEXT_FORMULA.fullmatch(cell):
+        return text_cell(match[1])
+    return FORMULA if cell.startswith("=") else restored(cell)

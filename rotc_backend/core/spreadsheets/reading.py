@@ -12,12 +12,13 @@ from core.errors import ContentTooLarge
 from core.spreadsheets.cells import MOST_ROWS, Book, Cell, Sheet, Unreadable, letter_of, refused
 from core.spreadsheets.csv_files import csv_book
 from core.spreadsheets.xlsx_files import xlsx_book, xlsx_refuse_flawed
-from core.tables import CellRefused, Column, Progress, Row, RowProblem, Table, Value, folded, text_of
+from core.tables import PROGRESS_ROWS, CellRefused, Column, Progress, Row, RowProblem, Table, Value, folded, text_of
 
 LARGEST_FILE = 10 * 1024 * 1024  # bytes
 HEAD_ROWS = 25  # in which the titles stand
-PROGRESS_ROWS = 250
+MOST_CHARACTERS = 24_000_000  # of all cells together: texts that cells share count for each of them
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_LOCKED = "EncryptedPackage".encode("utf-16-le")  # the stream in which a workbook with a password lies
 _ZIP = b"PK\x03\x04"
 
 
@@ -32,9 +33,9 @@ def spreadsheet_refuse_hopeless(content: bytes) -> None:
     if not head:
         raise refused("empty", "The file is empty.")
     if head.startswith(_OLE):
-        raise refused(
-            "file_type", "This is an old Excel file (.xls) or one with a password. Save it as .xlsx without password."
-        )
+        if _LOCKED in content:
+            raise refused("encrypted", "The workbook is locked by a password. Save it without one.")
+        raise refused("file_type", "This is an old Excel file (.xls). Save it as .xlsx and send that.")
     if head.startswith((b"%PDF-", b"{\\rtf", b"\x89PNG", b"\xff\xd8\xff", b"GIF8")):
         raise refused("file_type", "This is no table. Send an Excel workbook (.xlsx) or a CSV file.")
     if head[:1] == b"<" or head.lower().startswith(b"\xef\xbb\xbf<"):
@@ -47,11 +48,12 @@ def spreadsheet_read(content: bytes, *, columns: Sequence[Column], progress: Pro
     """The rows of a CSV or XLSX file by the fields of `columns`.
 
     Raises ContentTooLarge, and ValidationFailed at `file`: what `spreadsheet_refuse_hopeless` says, `encoding`,
-    `no_header`, `duplicate_column`, `too_many_rows`, `too_many_columns`, `too_many_sheets`. Problems of single cells
-    stand in the table.
+    `no_header`, `duplicate_column`, `too_many_rows`, `too_many_columns`, `too_many_sheets`, `too_much_text`. Problems
+    of single cells stand in the table.
     """
     spreadsheet_refuse_hopeless(content)
     known = {folded(title): column for column in columns for title in (column.title, *column.aliases)}
+    known.pop("", None)  # a title of punctuation alone would be found in every blank cell
 
     def familiar(cells: Sequence[Cell]) -> int:
         return len(_recognised(cells, known))
@@ -74,7 +76,8 @@ class _Reading:
     problems: list[RowProblem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     letters: Mapping[str, str] = field(default_factory=dict)  # of the present sheet's columns, by field
-    closest: tuple[int, str] = (0, "")  # how many known titles the best row of a sheet without titles had, and which
+    characters: int = 0
+    closest: tuple[int, str, frozenset[str]] = (0, "", frozenset())  # known titles of the best row, which, its fields
 
     def titles_of(self, sheet: Sheet, rows: Iterator[tuple[int, Sequence[Cell]]]) -> dict[int, Column] | None:
         """The columns by their place, from the first of HEAD_ROWS rows that has all that are required."""
@@ -89,7 +92,8 @@ class _Reading:
                 self._note_ignored(sheet, cells, titles)
                 return titles
             if len(recognised) > self.closest[0]:
-                self.closest = len(recognised), _place(sheet, number)
+                fields = frozenset(column.field for column in recognised.values())
+                self.closest = len(recognised), _place(sheet, number), fields
         if seen:
             self.notes.append(f"{_sheet_words(sheet)} has no row with known titles and was passed over.")
         return None
@@ -109,11 +113,14 @@ class _Reading:
                 unreadable = True
             else:
                 values[column.field] = cell
+                self.characters += len(cell) if isinstance(cell, str) else 0
         if not values and not unreadable:
             return
         self.rows.append(Row(sheet=sheet.name, row=number, values=values, letters=letters))
         if len(self.rows) > MOST_ROWS:
             raise refused("too_many_rows", f"The file has more than {MOST_ROWS} rows. Send several files.")
+        if self.characters > MOST_CHARACTERS:
+            raise refused("too_much_text", "The file holds too much text. Send several files.")
         if self.progress is not None and len(self.rows) % PROGRESS_ROWS == 0:
             self.progress(len(self.rows))
 
@@ -164,14 +171,16 @@ def _checked_titles(recognised: Mapping[int, Column], sheet: Sheet, number: int)
     return dict(recognised)
 
 
-def _no_header(columns: Sequence[Column], closest: tuple[int, str]) -> Exception:
+def _no_header(columns: Sequence[Column], closest: tuple[int, str, frozenset[str]]) -> Exception:
+    _, place, present = closest
     wanted = "; ".join(
         f"“{column.title}” (also: {', '.join(column.aliases)})" if column.aliases else f"“{column.title}”"
         for column in columns
-        if column.required
+        if column.required and column.field not in present
     )
-    near = f" {closest[1]} came closest." if closest[0] else ""
-    return refused("no_header", f"No row of the first {HEAD_ROWS} has the column {wanted}.{near}")
+    if place:
+        return refused("no_header", f"{place} comes closest to a row of titles, but has no column {wanted}.")
+    return refused("no_header", f"No row of the first {HEAD_ROWS} has the column {wanted}.")
 
 
 def _sheet_words(sheet: Sheet) -> str:

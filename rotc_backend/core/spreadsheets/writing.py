@@ -7,6 +7,7 @@ ECMA-376 (Office Open XML) asks of a workbook of one sheet, with texts inside th
 import csv
 import datetime as dt
 import io
+import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
@@ -16,7 +17,8 @@ from xml.sax.saxutils import escape, quoteattr
 from django.http import StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
-from core.spreadsheets.cells import letter_of, neutralised
+from core.clock import MANILA
+from core.spreadsheets.cells import LONGEST_CELL, letter_of, neutralised
 from core.tables import Column
 
 CSV, XLSX = "csv", "xlsx"
@@ -35,6 +37,7 @@ _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 _HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _TEXT_STYLE, _TITLE_STYLE, _DATE_STYLE, _TIME_STYLE, _INSTANT_STYLE = 1, 2, 3, 4, 5
+_TEXT_COLUMN = f' style="{_TEXT_STYLE}"'
 _TYPES = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 _PARTS: Final = {
     "[Content_Types].xml": f'{_HEAD}<Types xmlns="{_PACKAGE}/content-types">'
@@ -65,6 +68,8 @@ _PARTS: Final = {
     '<xf numFmtId="166" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/></cellXfs>'
     '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>',
 }
+_LOOKS_ESCAPED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")  # a workbook writes what XML has no place for as _x000D_
+_BLANKS_THAT_COUNT = re.compile(r"^\s|\s$|\s\s|[^\S ]")
 # XML 1.0 has no place for these; a carriage return alone would be read back as a line feed.
 _UNWRITABLE = dict.fromkeys(
     [*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF], "\ufffd"
@@ -113,10 +118,17 @@ def _csv_text(value: Written) -> str:
     if value is None:
         return ""
     if isinstance(value, dt.datetime):
-        return value.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
+        return _in_manila(value).isoformat(sep=" ")
     if isinstance(value, dt.time):
         return value.replace(tzinfo=None).isoformat(timespec="seconds")
+    if isinstance(value, Decimal):
+        return format(value, "f")
     return neutralised(value) if isinstance(value, str) else str(value)
+
+
+def _in_manila(value: dt.datetime) -> dt.datetime:
+    """To the second, without zone: files are read by people of the unit."""
+    return (value.astimezone(MANILA) if value.tzinfo else value).replace(tzinfo=None, microsecond=0)
 
 
 class _Sink(io.RawIOBase):
@@ -164,16 +176,18 @@ def xlsx_stream(*, columns: Sequence[Column], rows: Iterable[Sequence[Written]],
 def _workbook(sheet_name: str) -> str:
     # Excel refuses some characters and more than 31 of any.
     name = "".join(" " if letter in "[]:*?/\\" else letter for letter in sheet_name.translate(_UNWRITABLE))
-    name = name.strip("' ")[:_LONGEST_SHEET_NAME] or "Sheet1"
+    name = name.strip("' ")[:_LONGEST_SHEET_NAME].strip("' ") or "Sheet1"
     return (
-        f'{_HEAD}<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><sheets>'
+        f'{_HEAD}<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><bookViews><workbookView/></bookViews><sheets>'
         f'<sheet name={quoteattr(name)} sheetId="1" r:id="rId1"/></sheets></workbook>'
     )
 
 
 def _sheet_head(columns: Sequence[Column]) -> str:
     widths = "".join(
-        f'<col min="{index}" max="{index}" width="{max(12, len(column.title) + 4)}" customWidth="1"/>'
+        # What identifies a row is text, also in the rows that are added below.
+        f'<col min="{index}" max="{index}" width="{max(12, len(column.title) + 4)}" customWidth="1"'
+        f"{_TEXT_COLUMN if column.required else ''}/>"
         for index, column in enumerate(columns, start=1)
     )
     titles = "".join(
@@ -189,19 +203,30 @@ def _sheet_head(columns: Sequence[Column]) -> str:
 def _xlsx_cell(place: str, value: Written) -> str:
     if value is None or value == "":
         return ""
+    if isinstance(value, dt.date) and value.year <= 1900:
+        value = _csv_text(value)  # Excel has no days before, and a false one in that year
     if isinstance(value, str):
         return _xlsx_text(place, value, _TEXT_STYLE)
+    style, number = _xlsx_number(value)
+    return f'<c r="{place}"{style}><v>{number}</v></c>'
+
+
+def _xlsx_number(value: int | Decimal | dt.date | dt.time) -> tuple[str, str]:
+    """(attribute of the style, number). Days are counted from _FIRST_DAY, times are parts of a day."""
     if isinstance(value, dt.datetime):
-        since = value.replace(tzinfo=None, microsecond=0) - _FIRST_DAY
-        return f'<c r="{place}" s="{_INSTANT_STYLE}"><v>{since.days + since.seconds / 86_400!r}</v></c>'
+        since = _in_manila(value) - _FIRST_DAY
+        return f' s="{_INSTANT_STYLE}"', repr(since.days + since.seconds / 86_400)
     if isinstance(value, dt.date):
-        return f'<c r="{place}" s="{_DATE_STYLE}"><v>{(value - _FIRST_DAY.date()).days}</v></c>'
+        return f' s="{_DATE_STYLE}"', str((value - _FIRST_DAY.date()).days)
     if isinstance(value, dt.time):
         seconds = value.hour * 3600 + value.minute * 60 + value.second
-        return f'<c r="{place}" s="{_TIME_STYLE}"><v>{seconds / 86_400!r}</v></c>'
-    return f'<c r="{place}"><v>{value}</v></c>'
+        return f' s="{_TIME_STYLE}"', repr(seconds / 86_400)
+    return "", format(Decimal(value), "f")
 
 
 def _xlsx_text(place: str, text: str, style: int) -> str:
-    shown = escape(text.translate(_UNWRITABLE)).replace("\r", "&#13;")
-    return f'<c r="{place}" s="{style}" t="inlineStr"><is><t xml:space="preserve">{shown}</t></is></c>'
+    # Excel takes a workbook with a longer text for damaged; no field of ours is as long.
+    plain = _LOOKS_ESCAPED.sub("_x005F_", text[:LONGEST_CELL].translate(_UNWRITABLE))
+    shown = escape(plain).replace("\r", "&#13;")
+    kept = ' xml:space="preserve"' if _BLANKS_THAT_COUNT.search(text) else ""
+    return f'<c r="{place}" s="{style}" t="inlineStr"><is><t{kept}>{shown}</t></is></c>'
