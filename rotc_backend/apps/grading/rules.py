@@ -17,15 +17,18 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Final
 
+from apps.cadets.rules import PERSON_COLUMNS
 from apps.training.rules import STATUSES
 from core.errors import FieldError
+from core.tables import CellRefused, Column, Value, decimal_of
 
 ATTENDANCE, APTITUDE, SUBJECT = "attendance", "aptitude", "subject"
 COMPONENTS: Final = (ATTENDANCE, APTITUDE, SUBJECT)
 EXAMS: Final = ("prelim", "midterm", "final")
 MERIT, DEMERIT = "merit", "demerit"
 LARGEST_EXAM, FULL_BASE = 100, 100
-LARGEST_BULK = 500  # scores of one call
+LARGEST_BULK = 500  # scores of one call, and enrollments of one audit entry
+LARGEST_TOLD = 1000  # enrollments of one event, which must not outgrow the frames of sockets
 MOST_BANDS = 20
 
 PASSED, FAILED, IN_PROGRESS = "Passed", "Failed", "In progress"
@@ -710,3 +713,21 @@ def differing_keys(frozen: Mapping[str, Any], live: Mapping[str, Any]) -> list[s
 def differing_rows(frozen: Sequence[Any], live: Sequence[Any]) -> list[Any]:
     """Entries of one list that the other does not hold."""
     return [entry for entry in frozen if entry not in live] + [entry for entry in live if entry not in frozen]
+
+
+# --- Tables that people exchange --------------------------------------------------------------------------------------
+
+SCORE_COLUMNS: Final = (
+    *PERSON_COLUMNS,
+    Column(field="prelim", title="Prelim", aliases=("Prelims", "Preliminary", "Prelim exam", "Preliminary exam")),
+    Column(field="midterm", title="Midterm", aliases=("Midterms", "Midterm exam", "Midterm examination")),
+    Column(field="final", title="Final", aliases=("Finals", "Final exam", "Final examination")),
+)
+
+
+def score_of(value: Value) -> Decimal:
+    """The exam score in a cell of a table. Raises CellRefused."""
+    score = decimal_of(value, places=2)
+    if not is_score(score):
+        raise CellRefused("out_of_range", "Write a score from 0 to 100 with at most two decimals.")
+    return score

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.grading.api.views import grades, merits, policies, scores, sheets
+from apps.grading.api.views import exports, grades, merits, policies, scores, sheets
 
 urlpatterns = [
     path("grading-policy", policies.DefaultPolicyView.as_view()),
@@ -8,6 +8,7 @@ urlpatterns = [
     path("enrollments/<id:enrollment_id>/scores", scores.ScoresView.as_view()),
     path("enrollments/<id:enrollment_id>/scores/<str:exam>", scores.ScoreView.as_view()),
     path("terms/<id:term_id>/scores", scores.TermScoresView.as_view()),
+    path("terms/<id:term_id>/scores/export", exports.TermScoresExportView.as_view()),
     path("merits", merits.MeritsView.as_view()),
     path("merits/<id:merit_id>", merits.MeritView.as_view(), name="merit"),
     path("merits/<id:merit_id>/revoke", merits.MeritRevokeView.as_view()),

@@ -1,27 +1,20 @@
 """Exam scores. Rows are locked in one order: the term, then the enrollments by ascending id."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db import transaction
 from django.db.models.functions import Lower
 
-from apps.accounts.rules import ADMIN, TRAINING_STAFF, Principal
-from apps.accounts.services import audit_record
+from apps.accounts.rules import Principal
 from apps.cadets.models import Enrollment
-from apps.cadets.rules import grades_version, standing_version
 from apps.cadets.services.terms import term_hold_open
-from apps.events.services import publish, publish_many
 from apps.grading import rules
-from apps.grading.events import GradeChanged, ScoresRecorded
 from apps.grading.models import ExamScore
 from apps.grading.selectors.grades import enrollment_by_id
-from core import cache
-from core.clock import now
+from apps.grading.services.score_rows import Scores, ScoresWritten, enrollments_lock, scores_write, stored_scores
 from core.errors import FieldError, NotFound, PreconditionFailed, ValidationFailed
-
-_STAFF = [f"role:{role}" for role in (ADMIN, TRAINING_STAFF)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,23 +28,16 @@ class ScoreEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoresWritten:
-    """How many scores were new, changed, removed, and found as they were."""
-
-    created: int = 0
-    changed: int = 0
-    removed: int = 0
-    unchanged: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
 class ScoreRead:
     """Which score somebody has read: the row as well as its version, since a score that was removed and recorded anew
     counts its versions from 1 again.
     """
 
-    row_id: int
+    row_id: int | None
     version: int
+
+
+NO_SCORE = ScoreRead(row_id=None, version=0)  # somebody has read that the exam is missing
 
 
 def score_put(
@@ -66,9 +52,9 @@ def score_put(
     enrollment = enrollment_by_id(enrollment_id=enrollment_id)
     with transaction.atomic():
         term_hold_open(term_id=enrollment.term_id)
-        _lock([enrollment_id])
+        enrollments_lock([enrollment_id])
         _refuse_changed(enrollment_id, exam, expected)
-        done = _write(actor=actor, term_id=enrollment.term_id, wanted={(enrollment_id, exam): score})
+        done = _bring(actor=actor, term_id=enrollment.term_id, wanted={(enrollment_id, exam): score})
         row = ExamScore.objects.get(enrollment_id=enrollment_id, exam=exam)
     return row, bool(done.created)
 
@@ -78,8 +64,8 @@ def score_delete(*, actor: Principal, enrollment_id: int, exam: str) -> None:
     enrollment = enrollment_by_id(enrollment_id=enrollment_id)
     with transaction.atomic():
         term_hold_open(term_id=enrollment.term_id)
-        _lock([enrollment_id])
-        if not _write(actor=actor, term_id=enrollment.term_id, wanted={(enrollment_id, exam): None}).removed:
+        enrollments_lock([enrollment_id])
+        if not _bring(actor=actor, term_id=enrollment.term_id, wanted={(enrollment_id, exam): None}).removed:
             raise NotFound("This exam has no score.")
 
 
@@ -92,8 +78,8 @@ def scores_record(*, actor: Principal, term_id: int, entries: Sequence[ScoreEntr
     with transaction.atomic():
         term_hold_open(term_id=term_id)
         wanted = _wanted(term_id, entries)
-        _lock(sorted({enrollment_id for enrollment_id, _ in wanted}))
-        return _write(actor=actor, term_id=term_id, wanted=wanted)
+        enrollments_lock(sorted({enrollment_id for enrollment_id, _ in wanted}))
+        return _bring(actor=actor, term_id=term_id, wanted=wanted)
 
 
 def _wanted(term_id: int, entries: Sequence[ScoreEntry]) -> dict[tuple[int, str], Decimal | None]:
@@ -137,77 +123,10 @@ def _wanted(term_id: int, entries: Sequence[ScoreEntry]) -> dict[tuple[int, str]
     return wanted
 
 
-def _lock(enrollment_ids: Sequence[int]) -> None:
-    """Hold the enrollments, so that two uploads of the same cadets write one after another and never deadlock."""
-    rows = Enrollment.objects.filter(pk__in=enrollment_ids).order_by("pk")
-    list(rows.select_for_update(of=("self",), no_key=True).values_list("pk"))
-
-
-def _write(*, actor: Principal, term_id: int, wanted: Mapping[tuple[int, str], Decimal | None]) -> ScoresWritten:
-    """Bring the rows to what is wanted. The term must be held open and the enrollments locked."""
-    enrollment_ids = {enrollment_id for enrollment_id, _ in wanted}
-    present = {(row.enrollment_id, row.exam): row for row in ExamScore.objects.filter(enrollment_id__in=enrollment_ids)}
-    stored = {key: present[key].score if key in present else None for key in wanted}
-    differing = {key: score for key, score in wanted.items() if stored[key] != score}
-    if not differing:
-        return ScoresWritten(unchanged=len(wanted))
-
-    new = [
-        ExamScore(enrollment_id=enrollment_id, exam=exam, score=score, recorded_by_id=actor.user_id)
-        for (enrollment_id, exam), score in differing.items()
-        if score is not None and (enrollment_id, exam) not in present
-    ]
-    changed = [present[key] for key, score in differing.items() if score is not None and key in present]
-    removed = [present[key].pk for key, score in differing.items() if score is None]
-    at = now()
-    for row in changed:
-        score = differing[row.enrollment_id, row.exam]
-        assert score is not None  # noqa: S101 - by the line that chose them
-        row.score, row.recorded_by_id, row.updated_at = score, actor.user_id, at
-        row.version += 1
-    ExamScore.objects.bulk_create(new)
-    ExamScore.objects.bulk_update(changed, ["score", "recorded_by", "version", "updated_at"])
-    ExamScore.objects.filter(pk__in=removed).delete()
-    _tell(actor=actor, term_id=term_id, differing=differing, stored=stored)
-    return ScoresWritten(
-        created=len(new), changed=len(changed), removed=len(removed), unchanged=len(wanted) - len(differing)
-    )
-
-
-def _tell(
-    *,
-    actor: Principal,
-    term_id: int,
-    differing: Mapping[tuple[int, str], Decimal | None],
-    stored: Mapping[tuple[int, str], Decimal | None],
-) -> None:
-    touched = sorted({enrollment_id for enrollment_id, _ in differing})
-    single = len(touched) == 1
-    audit_record(
-        actor_id=actor.user_id,
-        action="score.record" if single else "score.record_many",
-        target=f"enrollment:{touched[0]}" if single else f"term:{term_id}",
-        before=_by_enrollment({key: stored[key] for key in differing}),
-        after=_by_enrollment(differing),
-    )
-    rows = Enrollment.objects.filter(pk__in=touched).order_by("pk")
-    people = list(rows.values_list("pk", "cadet_id", "cadet__user_id"))
-    cache.touch(grades_version(term_id), *(standing_version(cadet_id) for _, cadet_id, _ in people))
-    publish(event=ScoresRecorded(term_id=term_id, enrollment_ids=touched), recipients=_STAFF)
-    publish_many(
-        [
-            (GradeChanged(term_id=term_id, enrollment_id=enrollment_id, cause="score"), [f"user:{user_id}"])
-            for enrollment_id, _, user_id in people
-            if user_id is not None
-        ]
-    )
-
-
-def _by_enrollment(scores: Mapping[tuple[int, str], Decimal | None]) -> dict[str, dict[str, str | None]]:
-    found: dict[str, dict[str, str | None]] = {}
-    for (enrollment_id, exam), score in scores.items():
-        found.setdefault(str(enrollment_id), {})[exam] = None if score is None else str(score)
-    return found
+def _bring(*, actor: Principal, term_id: int, wanted: Scores) -> ScoresWritten:
+    """Bring the rows of locked enrollments to what is wanted."""
+    stored = stored_scores(sorted({enrollment_id for enrollment_id, _ in wanted}))
+    return scores_write(actor=actor, term_id=term_id, wanted=wanted, stored=stored)
 
 
 def _refuse_changed(enrollment_id: int, exam: str, expected: ScoreRead | None) -> None:
@@ -215,6 +134,10 @@ def _refuse_changed(enrollment_id: int, exam: str, expected: ScoreRead | None) -
     if expected is None:
         return
     row = ExamScore.objects.filter(enrollment_id=enrollment_id, exam=exam).first()
+    if expected == NO_SCORE:
+        if row is not None:
+            raise PreconditionFailed("Somebody has recorded this score already. Read the scores again.")
+        return
     if row is None:
         raise PreconditionFailed("This score was removed since you read it. Read the scores again.")
     if (row.pk, row.version) != (expected.row_id, expected.version):
