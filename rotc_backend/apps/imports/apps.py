@@ -3,3 +3,4 @@ from django.apps import AppConfig
 
 class ImportsConfig(AppConfig):
     name = "apps.imports"
+    verbose_name = "Imports"

@@ -41,6 +41,7 @@ class ImportRun(models.Model):
     """One file that somebody sent, and what became of it. A dry run stays `ready` until it is applied or expires.
 
     `owner` and `lease_until` are the claim of the worker that does it: one that died is followed by another.
+    `asked_by` is who it is done for: whoever sent the file or, later, whoever said that it be applied.
     """
 
     kind = models.CharField(max_length=10, choices=Kind)
@@ -60,8 +61,10 @@ class ImportRun(models.Model):
     problem_code = models.CharField(max_length=40, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    queued_at = models.DateTimeField(db_default=Now(), editable=False)
     started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True, help_text="When it ended, or was found ready.")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     owner = models.UUIDField(null=True, blank=True, editable=False)
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
@@ -82,6 +85,7 @@ class ImportRun(models.Model):
                 condition=~models.Q(kind=rules.SCORES) | models.Q(term__isnull=False), name="import_scores_have_term"
             ),
         ]
+        verbose_name = "import"
         indexes = [
             models.Index(fields=["created_by", "-id"], name="import_own_newest"),
             models.Index(fields=["state", "lease_until"], name="import_by_state"),
@@ -89,6 +93,11 @@ class ImportRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} from {self.file_name}"
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a worker has it, or is about to."""
+        return self.state in rules.UNDER_WAY
 
 
 class ImportFile(models.Model):

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from apps.accounts.models import Role, Status, User
 from apps.accounts.services import tokens_cleanup
 from apps.events.services import SEQUENCED_AT_ONCE, events_expire, sequence
+from apps.imports.services.retention import imports_expire, imports_resume
 from apps.messaging.services import notification_create, notifications_expire
 from apps.operations import selectors
 from apps.operations.models import Probe, ScheduledRun
@@ -23,11 +24,14 @@ _LARGEST_BATCHES = 100
 
 
 def sessions_cleanup() -> Outcome:
-    """Remove what has outlived its use: sessions, read notifications, old events, probes, and records of runs."""
+    """Remove what has outlived its use: sessions, read notifications, old events, probes, records of runs, and of
+    imports the files that nobody applied and the old rows.
+    """
     present = now()
     sessions, _ = Session.objects.filter(expire_date__lt=present).delete()
     probes, _ = Probe.objects.filter(requested_at__lt=present - dt.timedelta(days=PROBE_DAYS)).delete()
     runs, _ = ScheduledRun.objects.filter(finished_at__lt=present - dt.timedelta(days=RUN_DAYS)).delete()
+    previews, import_rows = imports_expire()
     return Outcome(
         succeeded=True,
         counts={
@@ -36,6 +40,8 @@ def sessions_cleanup() -> Outcome:
             "events": events_expire(before=present - dt.timedelta(days=EVENT_DAYS)),
             "probes": probes,
             "runs": runs,
+            "import_previews": previews,
+            "import_rows": import_rows,
         },
     )
 
@@ -73,14 +79,16 @@ def daily_reports(*, slot: dt.datetime) -> Outcome:
 
 
 def attendance_sync() -> Outcome:
-    """Publish the changes that no channels process has published: events that still wait for their position."""
+    """Publish the changes that no channels process has published: events that still wait for their position. And let
+    the worker take up imports whose message or whose worker was lost.
+    """
     published = 0
     for _ in range(_LARGEST_BATCHES):
         fresh = sequence()
         published += fresh
         if fresh < SEQUENCED_AT_ONCE:
             break
-    return Outcome(succeeded=True, counts={"changes_published": published})
+    return Outcome(succeeded=True, counts={"changes_published": published, "imports_resumed": imports_resume()})
 
 
 def database_backup() -> Outcome:

@@ -1,12 +1,14 @@
 import datetime as dt
 
 import pytest
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 
 from apps.accounts.models import AuditEntry
 from apps.events.models import Event
 from apps.events.services import publish
+from apps.imports.models import ImportFile, ImportRun
 from apps.messaging.events import NotificationRemoved
 from apps.messaging.models import Notification
 from apps.operations.models import Probe, ScheduledRun
@@ -32,7 +34,15 @@ def test_old_sessions_read_notifications_old_events_and_old_probes_go_and_the_ot
         Probe.objects.create(requested_at=present - age * DAY)
     outcome = upkeep.sessions_cleanup()
     assert outcome.succeeded
-    assert outcome.counts == {"sessions": 1, "notifications": 1, "events": 1, "probes": 1, "runs": 0}
+    assert outcome.counts == {
+        "sessions": 1,
+        "notifications": 1,
+        "events": 1,
+        "probes": 1,
+        "runs": 0,
+        "import_previews": 0,
+        "import_rows": 0,
+    }
     assert [session.session_key for session in Session.objects.all()] == ["new"]
     assert Notification.objects.count() == 2
     assert [event.position for event in Event.objects.exclude(position=None)] == [2]
@@ -74,9 +84,35 @@ def test_the_sync_gives_positions_to_all_events_that_wait_for_one():
     with transaction.atomic():
         for number in range(3):
             publish(event=NotificationRemoved(id=number, unread=0), recipients=["user:1"])
-    assert upkeep.attendance_sync().counts == {"changes_published": 3}
+    assert upkeep.attendance_sync().counts == {"changes_published": 3, "imports_resumed": 0}
     assert not Event.objects.filter(position=None).exists()
-    assert upkeep.attendance_sync().counts == {"changes_published": 0}
+    assert upkeep.attendance_sync().counts["changes_published"] == 0
+
+
+def an_import(caller, **fields):
+    run = ImportRun.objects.create(
+        kind="cadets", file_name="a.csv", file_bytes=4, created_by=caller.user, asked_by=caller.user, **fields
+    )
+    ImportFile.objects.create(run=run, content=b"Name")
+    return run
+
+
+@pytest.mark.django_db
+def test_the_cleanup_ends_imports_that_nobody_applied(admin):
+    run = an_import(admin, state="ready", finished_at=now() - 2 * DAY)
+    assert upkeep.sessions_cleanup().counts["import_previews"] == 1
+    run.refresh_from_db()
+    assert run.state == "cancelled"
+    assert not ImportFile.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_sync_asks_again_for_imports_that_wait_for_too_long(admin, empty_redis):
+    run = an_import(admin)
+    ImportRun.objects.filter(pk=run.pk).update(queued_at=now() - DAY)
+    assert upkeep.attendance_sync().counts["imports_resumed"] == 1
+    (message,) = empty_redis.lrange(settings.CELERY_TASK_DEFAULT_QUEUE, 0, -1)
+    assert "imports.import_run_perform" in message
 
 
 @pytest.mark.django_db(transaction=True)
