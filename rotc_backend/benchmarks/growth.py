@@ -7,7 +7,6 @@ import argparse
 import os
 import platform
 import re
-import secrets
 import statistics
 import sys
 import tempfile
@@ -17,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.stack.pytest_servers import ServerUrls, servers_running
+from benchmarks.service import django_started
+from scripts.stack.pytest_servers import servers_running
 
 if TYPE_CHECKING:
     from benchmarks.rows import Unit
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         state = Path(folder)
         state.chmod(0o711)  # PostgreSQL runs as another user when this runs as root
         with servers_running(state=state) as urls:
-            _start_django(urls, media=state / "media")
+            django_started(urls, media=state / "media")
             page = _page(
                 {size: _costs(size, days=options.days, repeats=options.repeats) for size in options.cadets},
                 days=options.days,
@@ -86,24 +86,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=REPEATS, help="measured requests for each figure")
     parser.add_argument("--out", type=Path, help="also write the table to this file (Markdown)")
     return parser.parse_args(arguments)
-
-
-def _start_django(urls: ServerUrls, *, media: Path) -> None:
-    os.environ.update(
-        DATABASE_URL=urls.database_url,
-        REDIS_URL=urls.redis_url,
-        DJANGO_SECRET_KEY=secrets.token_urlsafe(48),
-        DJANGO_ENV="testing",
-        DJANGO_SETTINGS_MODULE="config.settings.testing",
-        LOG_LEVEL="ERROR",
-        MEDIA_ROOT=str(media),
-    )
-    import django
-
-    django.setup()
-    from django.core.management import call_command
-
-    call_command("migrate", "--no-input", verbosity=0)
 
 
 def _costs(size: int, *, days: int, repeats: int) -> dict[str, Cost]:
