@@ -7,7 +7,7 @@ from core.messages import Event
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingDayCreated(Event):
-    """The day as a client would fetch it."""
+    """The day as a client would fetch it. `late_after` is a time in Manila ("07:30:00") or null."""
 
     type: ClassVar[str] = "training_day.created"
 
@@ -17,6 +17,7 @@ class TrainingDayCreated(Event):
     title: str
     description: str
     location: str
+    late_after: str | None
     cancelled_at: dt.datetime | None
     cancel_reason: str
     version: int

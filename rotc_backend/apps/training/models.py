@@ -163,14 +163,16 @@ class ExcuseLetter(VersionedModel):
 
 
 class ScanEffect(models.TextChoices):
-    """What a scan gave."""
+    """What a scan gave. The last two gave nothing; an earlier scan that arrives later can still change that."""
 
     TIME_IN = rules.TIME_IN, "Time in"
     TIME_OUT = rules.TIME_OUT, "Time out"
+    TOO_SOON = rules.TOO_SOON, "Nothing, too soon after the time in"
+    ALREADY_OUT = rules.ALREADY_OUT, "Nothing, after the time out"
 
 
 class Scan(models.Model):
-    """A code that was taken. Its number is the code's own, so that no code is ever taken twice."""
+    """A code that was used. Its number is the code's own, so that no code is ever used twice."""
 
     nonce = models.UUIDField(primary_key=True, editable=False)
     training_day = models.ForeignKey(TrainingDay, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -180,7 +182,7 @@ class Scan(models.Model):
     scanned_at = models.DateTimeField(help_text="By the scanner's clock, which may have been offline.")
     received_at = models.DateTimeField(db_default=Now(), editable=False)
     scanned_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", db_index=False)
-    effect = models.CharField(max_length=8, choices=ScanEffect)
+    effect = models.CharField(max_length=11, choices=ScanEffect)
 
     class Meta:
         constraints = [

@@ -27,14 +27,14 @@ class Migration(migrations.Migration):
                 ('scan_id', models.UUIDField(editable=False)),
                 ('scanned_at', models.DateTimeField(help_text="By the scanner's clock, which may have been offline.")),
                 ('received_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('effect', models.CharField(choices=[('time_in', 'Time in'), ('time_out', 'Time out')], max_length=8)),
+                ('effect', models.CharField(choices=[('time_in', 'Time in'), ('time_out', 'Time out'), ('too_soon', 'Nothing, too soon after the time in'), ('already_out', 'Nothing, after the time out')], max_length=11)),
                 ('cadet', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cadets.cadet')),
                 ('scanned_by', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('training_day', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='training.trainingday')),
             ],
             options={
                 'indexes': [models.Index(fields=['training_day', 'cadet', 'scanned_at'], name='scan_of_day')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('effect__in', ['time_in', 'time_out'])), name='scan_effect_known')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('effect__in', ['time_in', 'time_out', 'too_soon', 'already_out'])), name='scan_effect_known')],
             },
         ),
     ]

@@ -13,6 +13,7 @@ from apps.training.services.records import (
     Kind,
     Mark,
     Marked,
+    RecordRead,
     existing_of,
     facts_of,
     mark_many,
@@ -21,7 +22,7 @@ from apps.training.services.records import (
     write,
 )
 
-_CADETS = Kind(
+CADETS = Kind(
     model=AttendanceRecord,
     noun="cadet",
     person="cadet_id",
@@ -58,7 +59,7 @@ def attendance_mark_many(
     (`term_closed`, `day_cancelled`, `day_in_future`).
     """
     with transaction.atomic():
-        return mark_many(_CADETS, actor=actor, training_day_id=training_day_id, marks=marks, source=source)
+        return mark_many(CADETS, actor=actor, training_day_id=training_day_id, marks=marks, source=source)
 
 
 def attendance_mark(
@@ -68,15 +69,19 @@ def attendance_mark(
     cadet_id: int,
     facts: Mapping[str, Any],
     source: str = AttendanceSource.MANUAL,
+    expected: RecordRead | None = None,
 ) -> tuple[AttendanceRecord, bool]:
     """Write one cadet's attendance; return the record and whether it is new. What `facts` lack is emptied.
 
     Raises NotFound for the day and for a cadet who is not enrolled (`unknown_cadet`, `not_enrolled`), Conflict
-    (`cadet_archived`, and as `attendance_mark_many`), ValidationFailed for the times.
+    (`cadet_archived`, and as `attendance_mark_many`), PreconditionFailed when the record is not the one that was read,
+    ValidationFailed for the times.
     """
     mark = Mark(person_id=cadet_id, facts=facts)
     with transaction.atomic():
-        return mark_one(_CADETS, actor=actor, training_day_id=training_day_id, mark=mark, source=source)
+        return mark_one(
+            CADETS, actor=actor, training_day_id=training_day_id, mark=mark, source=source, expected=expected
+        )
 
 
 def attendance_unmark(*, actor: Principal, training_day_id: int, cadet_id: int) -> None:
@@ -85,7 +90,7 @@ def attendance_unmark(*, actor: Principal, training_day_id: int, cadet_id: int) 
     Raises NotFound, and Conflict (`term_closed`, `day_cancelled`).
     """
     with transaction.atomic():
-        unmark(_CADETS, actor=actor, training_day_id=training_day_id, person_id=cadet_id)
+        unmark(CADETS, actor=actor, training_day_id=training_day_id, person_id=cadet_id)
 
 
 def attendance_excuse(*, actor_id: int | None, training_day: TrainingDay, people: Sequence[Person]) -> int:
@@ -94,14 +99,14 @@ def attendance_excuse(*, actor_id: int | None, training_day: TrainingDay, people
     A record that exists keeps its times and remarks. A coming day can be excused before it is held.
     """
     cadets = {person.person_id: person for person in people}
-    existing = existing_of(_CADETS, training_day, cadets)
+    existing = existing_of(CADETS, training_day, cadets)
     wanted = {
         cadet_id: {**facts_of(existing.get(cadet_id)), "status": rules.EXCUSED}
         for cadet_id in cadets
         if cadet_id not in existing or existing[cadet_id].status != rules.EXCUSED
     }
     write(
-        _CADETS,
+        CADETS,
         actor_id=actor_id,
         day=training_day,
         wanted=wanted,
@@ -130,11 +135,14 @@ def staff_attendance_mark(
     staff_id: int,
     facts: Mapping[str, Any],
     source: str = AttendanceSource.MANUAL,
+    expected: RecordRead | None = None,
 ) -> tuple[StaffAttendanceRecord, bool]:
     """As `attendance_mark`, for a staff profile (`unknown_staff`, `staff_archived`)."""
     mark = Mark(person_id=staff_id, facts=facts)
     with transaction.atomic():
-        return mark_one(_STAFF, actor=actor, training_day_id=training_day_id, mark=mark, source=source)
+        return mark_one(
+            _STAFF, actor=actor, training_day_id=training_day_id, mark=mark, source=source, expected=expected
+        )
 
 
 def staff_attendance_unmark(*, actor: Principal, training_day_id: int, staff_id: int) -> None:

@@ -24,7 +24,18 @@ from core.messages import Event
 from core.models import apply_changes
 
 _EVERYBODY_HEARS = (*STAFF_HEARS, f"role:{CADET}")
-_TOLD = ("id", "term_id", "date", "title", "description", "location", "cancelled_at", "cancel_reason", "version")
+_TOLD = (
+    "id",
+    "term_id",
+    "date",
+    "title",
+    "description",
+    "location",
+    "late_after",
+    "cancelled_at",
+    "cancel_reason",
+    "version",
+)
 
 
 def training_day_create(
@@ -35,8 +46,11 @@ def training_day_create(
     title: str,
     description: str = "",
     location: str = "",
+    late_after: dt.time | None = None,
 ) -> TrainingDay:
     """Add a day to a term, the current one unless told; several on a date are possible.
+
+    Whoever is scanned later than `late_after` in Manila comes late; without it nobody does.
 
     Raises ValidationFailed (`unknown_term` at `term_id`, `outside_term` at `date`), NotFound (`no_current_term`), and
     Conflict (`term_closed`).
@@ -48,7 +62,9 @@ def training_day_create(
         except NotFound as error:
             raise _refused("term_id", "unknown_term", "There is no term with this id.") from error
         _refuse_outside(term, date)
-        day = TrainingDay.objects.create(term=term, date=date, title=title, description=description, location=location)
+        day = TrainingDay.objects.create(
+            term=term, date=date, title=title, description=description, location=location, late_after=late_after
+        )
         day.refresh_from_db()
         audit_record(
             actor_id=actor.user_id,
@@ -60,6 +76,7 @@ def training_day_create(
                 "title": title,
                 "description": description,
                 "location": location,
+                "late_after": _written(late_after),
             },
         )
         _tell(day, TrainingDayCreated(**_told(day)))
@@ -70,7 +87,7 @@ def training_day_create(
 def training_day_change(
     *, actor: Principal, training_day_id: int, expected_version: int, changes: Mapping[str, Any]
 ) -> TrainingDay:
-    """Change a day's `date`, `title`, `description` or `location`; the records stay with it, wherever it moves.
+    """Change a day's `date`, `title`, `description`, `location` or `late_after`; its records stay as they are.
 
     Raises NotFound, PreconditionFailed, ValidationFailed (`outside_term` at `date`), and Conflict (`term_closed`).
     """
@@ -85,8 +102,8 @@ def training_day_change(
                 actor_id=actor.user_id,
                 action="training_day.change",
                 target=f"training_day:{day.pk}",
-                before=before,
-                after=after,
+                before={name: _written(value) for name, value in before.items()},
+                after={name: _written(value) for name, value in after.items()},
             )
             _tell(day, TrainingDayChanged(**_told(day)))
         if "date" in after:
@@ -172,7 +189,12 @@ def _refused(field: str, code: str, detail: str) -> ValidationFailed:
 
 
 def _told(day: TrainingDay) -> dict[str, Any]:
-    return {name: getattr(day, name) for name in _TOLD}
+    return {name: _written(getattr(day, name)) for name in _TOLD}
+
+
+def _written(value: Any) -> Any:
+    """A time of day as text, as it is fetched; anything else as it is."""
+    return value.isoformat() if isinstance(value, dt.time) else value
 
 
 def _tell(day: TrainingDay, event: Event) -> None:

@@ -28,6 +28,21 @@ def training_day_hold(*, training_day_id: int, expected_version: int | None = No
     return lock_row(rows, expected_version=expected_version, missing=NO_DAY)
 
 
+def training_day_share(*, training_day_id: int) -> TrainingDay:
+    """A day in its open term, held together with others who share it; whoever holds it alone comes before or after.
+
+    For writers of single records who keep out of each other's way by other locks. Raises NotFound, and Conflict
+    (`term_closed`).
+    """
+    term_id = TrainingDay.objects.filter(pk=training_day_id).values_list("term_id", flat=True).first()
+    if term_id is None:
+        raise NotFound(NO_DAY)
+    term_hold_open(term_id=term_id)
+    # Django has no FOR SHARE.
+    rows = TrainingDay.objects.raw("SELECT * FROM training_trainingday WHERE id = %s FOR SHARE", [training_day_id])
+    return next(iter(rows))  # a day is never deleted
+
+
 def training_days_hold(days: QuerySet[TrainingDay]) -> list[TrainingDay]:
     """Several days of a term that is held already, locked in the order of their ids."""
     return list(days.order_by("id").select_for_update(of=("self",), no_key=True))

@@ -1,10 +1,14 @@
 """What happens in a term, made directly, without audit entries and events."""
 
 import datetime as dt
+import uuid
 from typing import Any
+
+from django.conf import settings
 
 from apps.cadets.models import Cadet
 from apps.cadets.tests import factories as cadets
+from apps.training import rules
 from apps.training.models import AttendanceRecord, AttendanceStatus, ExcuseLetter, TrainingDay
 
 
@@ -29,3 +33,18 @@ def morning(training_day: TrainingDay, hour: int = 6, minute: int = 30) -> dt.da
     """An instant on the day, by the clock in Manila."""
     zone = dt.timezone(dt.timedelta(hours=8))
     return dt.datetime.combine(training_day.date, dt.time(hour, minute), tzinfo=zone)
+
+
+def code(
+    training_day: TrainingDay, who: Cadet, *, issued_at: dt.datetime, key: str | None = None, **fields: Any
+) -> str:
+    """A code as the service would have made it then; each is another one."""
+    content: dict[str, Any] = {
+        "training_day_id": training_day.pk,
+        "cadet_id": who.pk,
+        "issued_at": rules.instant_cut(issued_at),
+        "lifetime": dt.timedelta(minutes=10),
+        "nonce": uuid.uuid4(),
+        **fields,
+    }
+    return rules.code_spelled(rules.AttendanceCode(**content), key=key or settings.ATTENDANCE_CODE_KEY)

@@ -20,6 +20,11 @@ PATH = "/api/v1/training-days"
 EVERYBODY = ["role:admin", "role:training_staff", "role:cadet"]
 
 
+def told(body: dict[str, Any]) -> dict[str, Any]:
+    """What events say of a day that is fetched like this."""
+    return {name: value for name, value in body.items() if name not in {"created_at", "updated_at", "attendance"}}
+
+
 def given(**fields: Any) -> dict[str, Any]:
     return {"date": str(cadets.today()), "title": "Basic drill", **fields}
 
@@ -41,6 +46,7 @@ def test_staff_add_a_day_to_the_current_term(instructor: StaffPerson) -> None:
         "title": "Basic drill",
         "description": "",
         "location": "Parade ground",
+        "late_after": None,
         "cancelled_at": None,
         "cancel_reason": "",
         "version": 1,
@@ -59,8 +65,33 @@ def test_adding_leaves_an_audit_entry_and_tells_everybody_once(instructor: Staff
     assert (entry.actor, entry.target) == (instructor.user, f"training_day:{body['id']}")
     event = Event.objects.get()
     assert (event.type, event.recipients) == ("training_day.created", EVERYBODY)
-    told = ("id", "term_id", "date", "title", "description", "location", "cancelled_at", "cancel_reason", "version")
-    assert event.data == {name: body[name] for name in told}
+    assert event.data == told(body)
+
+
+def test_the_time_from_which_one_is_late_is_kept_told_and_audited(instructor: StaffPerson) -> None:
+    cadets.term()
+    body = instructor.client.post(PATH, given(late_after="07:30")).json()
+    assert body["late_after"] == "07:30:00"
+    address = f"{PATH}/{body['id']}"
+    assert TrainingDay.objects.get().late_after == dt.time(7, 30)
+    assert instructor.client.get(address).json()["late_after"] == "07:30:00"
+    assert Event.objects.get().data == told(body)
+    created = AuditEntry.objects.get(action="training_day.create").after
+    assert created is not None
+    assert created["late_after"] == "07:30:00"
+    for version, (late_after, shown) in enumerate([("07:45:30", "07:45:30"), (None, None)], start=1):
+        answer = instructor.client.patch(address, {"late_after": late_after}, HTTP_IF_MATCH=f'"v{version}"')
+        assert (answer.status_code, answer.json()["late_after"]) == (200, shown)
+        latest = Event.objects.order_by("-id").first()
+        assert latest is not None
+        assert (latest.type, latest.data) == ("training_day.changed", told(answer.json()))
+    trail = AuditEntry.objects.filter(action="training_day.change").order_by("id").values_list("before", "after")
+    assert list(trail) == [
+        ({"late_after": "07:30:00"}, {"late_after": "07:45:30"}),
+        ({"late_after": "07:45:30"}, {"late_after": None}),
+    ]
+    same = instructor.client.patch(address, {"late_after": None}, HTTP_IF_MATCH='"v3"')
+    assert (same.status_code, same["ETag"], Event.objects.count()) == (200, '"v3"', 3)
 
 
 def test_several_days_on_a_date_are_possible(admin: Person) -> None:
@@ -81,6 +112,14 @@ def test_several_days_on_a_date_are_possible(admin: Person) -> None:
         ({"term_id": 10**9}, "term_id", "unknown_term"),
         ({"term_id": 2**63}, "term_id", "max_value"),
         ({"titel": "x"}, "titel", "unknown_field"),
+        ({"late_after": "25:00"}, "late_after", "invalid"),
+        ({"late_after": "7.30"}, "late_after", "invalid"),
+        ({"late_after": "07:30:00+08:00"}, "late_after", "invalid"),
+        ({"late_after": "2026-08-22T07:30:00"}, "late_after", "invalid"),
+        ({"late_after": ""}, "late_after", "invalid"),
+        ({"late_after": 730}, "late_after", "invalid"),
+        ({"late_after": ["07:30"]}, "late_after", "invalid"),
+        ({"late_after": "07:30\x00"}, "late_after", "invalid"),
     ],
 )
 def test_a_field_that_needs_correction_is_named_and_nothing_is_written(
@@ -350,4 +389,4 @@ def test_the_trail_of_a_new_day_holds_all_that_was_given(admin: Person) -> None:
     body = given(description="Facings and marching.", location="Parade ground")
     admin.client.post(PATH, body)
     after = AuditEntry.objects.get(action="training_day.create").after
-    assert after == {"term_id": cadets.term().pk, **body}
+    assert after == {"term_id": cadets.term().pk, "late_after": None, **body}

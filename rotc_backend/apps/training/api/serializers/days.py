@@ -6,6 +6,18 @@ from apps.training.models import TrainingDay
 from core.paths import LARGEST_ID
 from core.serializers import InstantField, QueryParameters, StrictSerializer
 
+_LATE_AFTER = (
+    "In Manila, `07:30` or `07:30:00`. Whoever is scanned later than this comes late; null: nobody does. "
+    "Records that exist stay as they are when it is changed."
+)
+
+
+class LateAfterField(serializers.TimeField):
+    """A time by the unit's clock. With an offset it would name an instant, and the offset would be lost in silence."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(input_formats=["%H:%M", "%H:%M:%S"], help_text=_LATE_AFTER, **options)
+
 
 class TrainingDaysQuery(QueryParameters):
     term = serializers.IntegerField(
@@ -24,6 +36,7 @@ class TrainingDaysQuery(QueryParameters):
 
 class TrainingDayOutput(serializers.ModelSerializer[TrainingDay]):
     term_id = serializers.IntegerField(read_only=True)
+    late_after = serializers.TimeField(read_only=True, allow_null=True, help_text=_LATE_AFTER)
     cancelled_at = InstantField(read_only=True, allow_null=True, help_text="null: takes place.")
     created_at = InstantField(read_only=True)
     updated_at = InstantField(read_only=True)
@@ -37,6 +50,7 @@ class TrainingDayOutput(serializers.ModelSerializer[TrainingDay]):
             "title",
             "description",
             "location",
+            "late_after",
             "cancelled_at",
             "cancel_reason",
             "version",
@@ -70,6 +84,7 @@ class TrainingDayChange(StrictSerializer):
     title = serializers.CharField(required=False, max_length=120)
     description = serializers.CharField(required=False, allow_blank=True, max_length=4000)
     location = serializers.CharField(required=False, allow_blank=True, max_length=120)
+    late_after = LateAfterField(required=False, allow_null=True)
 
 
 class TrainingDayInput(StrictSerializer):
@@ -80,6 +95,7 @@ class TrainingDayInput(StrictSerializer):
     title = serializers.CharField(max_length=120)
     description = serializers.CharField(required=False, allow_blank=True, max_length=4000)
     location = serializers.CharField(required=False, allow_blank=True, max_length=120)
+    late_after = LateAfterField(required=False, allow_null=True)
 
 
 class CancelInput(StrictSerializer):

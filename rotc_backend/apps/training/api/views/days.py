@@ -30,6 +30,7 @@ _DAY = {
     "title": "Basic drill",
     "description": "Facings and marching. Bring water.",
     "location": "Parade ground",
+    "late_after": "07:30:00",
     "cancelled_at": None,
     "cancel_reason": "",
     "version": 1,
@@ -122,7 +123,7 @@ class TrainingDaysView(APIView):
             OpenApiExample(
                 "a Saturday",
                 request_only=True,
-                value={name: _DAY[name] for name in ("date", "title", "description", "location")},
+                value={name: _DAY[name] for name in ("date", "title", "description", "location", "late_after")},
             ),
             OpenApiExample("created", response_only=True, status_codes=["201"], value=_DAY),
         ],
