@@ -1,4 +1,4 @@
-"""The channels service (daphne): sockets, and health over HTTP."""
+"""The channels service (daphne): sockets, server-sent events, and health over HTTP."""
 
 import atexit
 import os
@@ -13,10 +13,11 @@ django.setup(set_prefix=False)
 from channels.routing import ProtocolTypeRouter
 from django.core.handlers.asgi import ASGIHandler
 
-from apps.messaging.routing import websocket_urlpatterns
+from apps.messaging.routing import DEFAULT_STREAMS, STREAMS, websocket_urlpatterns
 from apps.operations.sampler import start_sampler, stop_sampler
 from apps.realtime.middleware import SocketDoor
 from apps.realtime.server import start_with_daphne
+from apps.realtime.server_sent import PATH, EventStreams
 from core import broker
 from core.checks import refuse_misconfiguration
 from core.content_types import utf8_asgi
@@ -42,9 +43,16 @@ class HealthHandler(ASGIHandler):
         return request, error
 
 
-application = ProtocolTypeRouter(
-    {"http": utf8_asgi(HealthHandler()), "websocket": SocketDoor([*websocket_urlpatterns])}
-)
+health = utf8_asgi(HealthHandler())
+event_streams = EventStreams(STREAMS, default=DEFAULT_STREAMS)
+
+
+async def http(scope: Any, receive: Any, send: Any) -> None:
+    """Event streams stay open for minutes; Django's handler would keep a thread for each."""
+    await (event_streams if scope["path"].rstrip("/") == PATH else health)(scope, receive, send)
+
+
+application = ProtocolTypeRouter({"http": http, "websocket": SocketDoor([*websocket_urlpatterns])})
 
 start_sampler()
 atexit.register(leave)

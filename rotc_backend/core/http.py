@@ -61,13 +61,14 @@ def _encodable(text: str) -> str:
 
 def problem_response(*, request: HttpRequest, error: DomainError) -> JsonResponse:
     """The answer to `error` outside REST views (middleware, unknown paths)."""
-    response = JsonResponse(_of_domain_error(error, request.path), status=error.status, content_type=CONTENT_TYPE)
-    for name, value in _headers(error).items():
+    response = JsonResponse(document_of(error, request.path), status=error.status, content_type=CONTENT_TYPE)
+    for name, value in headers_of(error).items():
         response[name] = value
     return response
 
 
-def _of_domain_error(error: DomainError, instance: str) -> dict[str, Any]:
+def document_of(error: DomainError, instance: str) -> dict[str, Any]:
+    """The problem document of an error in the domain; `instance` as `problem` takes it."""
     return problem(
         status=error.status,
         code=error.code,
@@ -78,7 +79,8 @@ def _of_domain_error(error: DomainError, instance: str) -> dict[str, Any]:
     )
 
 
-def _headers(error: DomainError) -> dict[str, str]:
+def headers_of(error: DomainError) -> dict[str, str]:
+    """What goes with it in the header."""
     if isinstance(error, NotAuthenticated) and error.code.startswith("token_"):
         if error.code == "token_missing":
             return {"WWW-Authenticate": 'Bearer realm="rgms"'}
@@ -98,7 +100,7 @@ def problem_of_exception(exception: Exception, context: Mapping[str, Any]) -> Re
     if error is None:
         return None
     response = Response(
-        _of_domain_error(error, request.path), status=error.status, headers=_headers(error), content_type=CONTENT_TYPE
+        document_of(error, request.path), status=error.status, headers=headers_of(error), content_type=CONTENT_TYPE
     )
     if isinstance(exception, rest_exceptions.MethodNotAllowed):
         view: APIView = context["view"]

@@ -188,16 +188,20 @@ def principal_of(token: str) -> Principal:
     return principal
 
 
+def bearer_token(authorization: str) -> str:
+    """The token in a header Authorization. Raises NotAuthenticated for every other scheme."""
+    scheme, _, token = authorization.strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise refused("token_malformed")
+    return token.strip()
+
+
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer <access token>`. Public views do without it, so a stale token never breaks them."""
 
     def authenticate(self, request: Request) -> tuple[Principal, None] | None:
-        scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
-        if not scheme:
-            return None
-        if scheme.lower() != "bearer" or not token.strip():
-            raise refused("token_malformed")
-        return principal_of(token.strip()), None
+        authorization = request.headers.get("Authorization", "").strip()
+        return (principal_of(bearer_token(authorization)), None) if authorization else None
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="rgms"'

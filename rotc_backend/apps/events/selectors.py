@@ -1,4 +1,5 @@
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import connection
@@ -28,3 +29,20 @@ def head() -> Head:
 def events_after(position: int, limit: int) -> list[Event]:
     """At most `limit` events whose position is greater than `position`, in order."""
     return list(Event.objects.filter(position__gt=position).order_by("position")[:limit])
+
+
+def events_missed(*, after: int, to: int, recipients: Sequence[str], limit: int) -> list[Event] | None:
+    """The first `limit` events for `recipients` with `after < position <= to`, in order.
+
+    None when the log no longer goes back to `after`: some of them may have been removed.
+    """
+    found = list(
+        Event.objects.filter(position__gt=after, position__lte=to, recipients__overlap=list(recipients)).order_by(
+            "position"
+        )[:limit]
+    )
+    # Asked afterwards, since events may be removed meanwhile, and only from the front.
+    if after >= to:
+        return found
+    first = Event.objects.filter(position__isnull=False).order_by("position").values_list("position", flat=True).first()
+    return found if first is not None and first <= after + 1 else None

@@ -3,9 +3,19 @@
 import datetime as dt
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from apps.accounts.rules import ADMIN, CADET, TRAINING_STAFF, Principal
+from apps.cadets.events import (
+    CadetArchived,
+    CadetChanged,
+    CadetRestored,
+    CompanyChanged,
+    EnrollmentChanged,
+    EnrollmentCreated,
+    TermChanged,
+)
 from core.errors import FieldError, ValidationFailed
 
 COMPANY, STAFF, DIRECT = "company", "staff", "direct"
@@ -18,6 +28,25 @@ UNREAD_COUNTED = 100  # more is "100 or more": nobody reads the exact number, an
 
 # Who has left a term or put it off has no part in the company's conversation.
 STATUSES_OUTSIDE = frozenset({"dropped", "deferred"})
+
+# After which somebody may belong to another company than before, or to none.
+STANDING_TYPES = frozenset(
+    event.type
+    for event in (
+        CadetArchived,
+        CadetChanged,
+        CadetRestored,
+        CompanyChanged,
+        EnrollmentChanged,
+        EnrollmentCreated,
+        TermChanged,
+    )
+)
+# Staff sit in every company's room, until the company is archived.
+STAFF_STANDING_TYPES = frozenset({CompanyChanged.type})
+TYPING = "typing"
+TYPING_SECONDS = 2.0  # between two of one person in one room: it is shown for a few seconds
+LARGEST_HISTORY, USUAL_HISTORY = 100, 50  # messages of one answer
 
 STAFF_ROLES = (f"role:{ADMIN}", f"role:{TRAINING_STAFF}")
 EVERYBODY = (*STAFF_ROLES, f"role:{CADET}")
@@ -83,6 +112,33 @@ def client_id(text: str) -> str:
     if not re.match(CLIENT_ID, text):
         raise _refused("client_id", "invalid", f"Write 1 to {LONGEST_CLIENT_ID} letters, digits, and . _ : - only.")
     return text
+
+
+def frame_fields(
+    data: Any, *, required: Mapping[str, type], optional: Mapping[str, type] | None = None
+) -> dict[str, Any]:
+    """The fields of a client's frame. Raises ValidationFailed with `required`, `invalid` and `unknown_field`.
+
+    Whole numbers are ids or counts: from 1 to 2**63 - 1.
+    """
+    known = {**required, **(optional or {})}
+    given = data if isinstance(data, dict) else {}
+    errors = [
+        FieldError(field=name, code="required", detail="This frame needs this field.")
+        for name in required
+        if name not in given
+    ]
+    for name, value in given.items():
+        if name not in known:
+            detail = f"This frame has no such field; it has {', '.join(known) or 'none'}."
+            errors.append(FieldError(field=name[:64], code="unknown_field", detail=detail))
+        elif known[name] is int and not (type(value) is int and 0 < value < 2**63):
+            errors.append(FieldError(field=name, code="invalid", detail="Write a whole number from 1 on."))
+        elif known[name] is str and not isinstance(value, str):
+            errors.append(FieldError(field=name, code="invalid", detail="Write a text."))
+    if errors:
+        raise ValidationFailed("This frame cannot be understood.", errors=errors)
+    return given
 
 
 def _refused(field: str, code: str, detail: str) -> ValidationFailed:

@@ -4,7 +4,9 @@
     every second ───────┴→ tick:  1 where does the log end?      one cheap query; nothing new → done
                                   2 give positions to what has none
                                   3 whose token has been revoked? → those sockets end
-                                  4 read position > last, encode each event once, hand it out
+                                  4 read position > last, encode each event once, hand it out;
+                                    first ask again what those may hear whose rights it has changed
+                                  5 every now and then a sign of life, with the place that all have reached
 
 Content comes from the log only. A wake-up that is lost costs a second, never an event, and nothing is sent
 twice, since `position` moves over each event exactly once.
@@ -15,11 +17,12 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from channels.layers import get_channel_layer
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from redis.exceptions import RedisError
 
@@ -28,10 +31,11 @@ from apps.accounts.selectors import is_revoked
 from apps.events import selectors, services
 from apps.events.models import Event
 from apps.events.rules import ResumeId
-from apps.realtime.rules import CloseCode, SocketRefused, frame
+from apps.realtime.rules import HEARTBEAT, CloseCode, Frame, SocketRefused
+from apps.realtime.streams import Told
 from apps.realtime.threads import DatabaseThreads
-from core.after_commit import WAKE_GROUP
-from core.clock import iso
+from core.after_commit import WAKE_GROUP, WAKE_SECONDS
+from core.clock import iso, now
 from core.errors import Unavailable
 
 logger = logging.getLogger("rgms.hub")
@@ -42,18 +46,24 @@ PATIENCE_SECONDS = 5.0  # for one reading of the log, before the database is cal
 LONGEST_PAUSE = 5.0  # between two attempts on something that is away
 READ_AT_ONCE = 500
 GOODBYE_SECONDS = 3.0  # for the closing handshakes of all sockets
+HEARTBEAT_SECONDS = 25.0  # proxies drop connections on which nothing is said for a minute or less
 
 
 class Member(Protocol):
-    """A socket as the hub sees it."""
+    """A client as the hub sees it."""
 
     principal: Principal
-    recipients: Sequence[str]
 
-    @property
-    def event_types(self) -> frozenset[str]: ...
+    def hears(self, event_type: str) -> bool: ...
 
-    async def deliver(self, text: str) -> None: ...
+    def depends_on(self, event_type: str) -> bool:
+        """Whether an event of this type, addressed to the client, can change what it may hear."""
+
+    async def deliver(self, frame: Frame) -> None: ...
+
+    async def beat(self, frame: Frame) -> None: ...
+
+    async def review(self) -> None: ...
 
     async def close(self, code: CloseCode, reason: str) -> None: ...
 
@@ -69,9 +79,9 @@ class _Reading:
 class Hub:
     def __init__(self, threads: DatabaseThreads) -> None:
         self._threads = threads
-        # Recipient → its sockets, in the order of their coming.
+        # Recipient → its clients, in the order of their coming; and what each client stands for.
         self._members: dict[str, dict[Member, None]] = {}
-        self._count = 0
+        self._recipients: dict[Member, Sequence[str]] = {}
         self._head: ResumeId | None = None
         self._found = asyncio.Event()  # the end of the log is known
         self._woken = asyncio.Event()
@@ -79,6 +89,7 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
         self._revocations_read_at = 0.0
+        self._beaten_at = 0.0
         self._database = Presence("The database")
         self._redis = Presence("Redis, which wakes the sockets,")
 
@@ -93,7 +104,7 @@ class Hub:
         self._found.set()
         members = self._all_members()
         if members:
-            logger.info("Stopping: %s sockets are told to connect elsewhere", len(members))
+            logger.info("Stopping: %s clients are told to connect elsewhere", len(members))
             self._empty.clear()
             for member in members:
                 await _close(member, CloseCode.SERVICE_RESTART, "service_restart")
@@ -107,9 +118,10 @@ class Hub:
             await asyncio.wait(self._tasks, timeout=1.0)
 
     async def join(self, member: Member) -> ResumeId:
-        """Hand `member` every event after the returned place in the log.
+        """Hand `member` every event after the returned place in the log that is for its account or its role.
 
-        Raises SocketRefused when the hub stops, or does not find the end of the log in time.
+        Raises SocketRefused when the account has too many clients here, when the hub stops, or when it does not find
+        the end of the log in time.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
@@ -118,20 +130,45 @@ class Hub:
             raise SocketRefused(code=CloseCode.SERVICE_RESTART, reason="service_restart")
         if self._head is None:
             raise SocketRefused(code=CloseCode.TRY_AGAIN_LATER, reason="unavailable")
-        for recipient in member.recipients:
+        if len(self._members.get(f"user:{member.principal.user_id}", ())) >= settings.SOCKETS_OF_AN_ACCOUNT:
+            raise SocketRefused(code=CloseCode.TOO_MANY, reason="too_many_sockets")
+        return self.regroup(member, ())
+
+    def regroup(self, member: Member, recipients: Sequence[str]) -> ResumeId:
+        """From the returned place on, hand `member` what is for its account, its role, or any of `recipients`.
+
+        The role always: what a member may hear can change with an event that is for everybody.
+        """
+        if self._head is None:
+            raise SocketRefused(code=CloseCode.TRY_AGAIN_LATER, reason="unavailable")
+        self._ungroup(member)
+        own = (f"user:{member.principal.user_id}", f"role:{member.principal.role}")
+        self._recipients[member] = tuple(dict.fromkeys((*own, *recipients)))
+        for recipient in self._recipients[member]:
             self._members.setdefault(recipient, {})[member] = None
-        self._count += 1
         return self._head
 
     def leave(self, member: Member) -> None:
-        for recipient in member.recipients:
-            members = self._members.get(recipient, {})
-            members.pop(member, None)
-            if not members:
-                self._members.pop(recipient, None)
-        self._count -= 1
-        if not self._count:
+        """Nothing more for `member`; harmless when it never came to join."""
+        self._ungroup(member)
+        if not self._recipients:
             self._empty.set()
+
+    def _ungroup(self, member: Member) -> None:
+        for recipient in self._recipients.pop(member, ()):
+            members = self._members[recipient]
+            del members[member]
+            if not members:
+                del self._members[recipient]
+
+    async def tell(self, told: Told) -> None:
+        """Let every process tell its clients something that is in no log. Lost while Redis is away."""
+        message = {"type": "told", "recipients": list(told.recipients), "name": told.type, "data": dict(told.data)}
+        try:
+            async with asyncio.timeout(WAKE_SECONDS):
+                await get_channel_layer().group_send(WAKE_GROUP, message)
+        except (RedisError, OSError) as error:
+            self._redis.gone(error)
 
     # --- Reading --------------------------------------------------------------------------------------------
 
@@ -165,7 +202,7 @@ class Hub:
         reading = await self._read()
         if self._head is None or _is_another_log(self._head, epoch=reading.epoch, position=reading.position):
             logger.info("The event log is read from %s:%s on", reading.epoch, reading.position)
-            # After a restore positions mean something else, and clients have to fetch again what they show.
+            # After a restore positions mean something else: clients come again, and are told to fetch anew.
             for member in self._all_members():
                 await _close(member, CloseCode.SERVICE_RESTART, "service_restart")
             self._head = ResumeId(epoch=reading.epoch, position=reading.position)
@@ -176,9 +213,12 @@ class Hub:
                 if member.principal in reading.revoked:
                     await _close(member, CloseCode.TOKEN_REFUSED, "token_revoked")
         for event in reading.events:
-            # Moved first: a socket that joins while this one is handed out stands behind it.
+            # Moved first: a client that joins while this one is handed out stands behind it.
             self._head = ResumeId(epoch=reading.epoch, position=event.position or 0)
-            await self._hand_out(event, id=str(self._head))
+            await self._hand_out(event)
+        if time.monotonic() - self._beaten_at >= HEARTBEAT_SECONDS:
+            self._beaten_at = time.monotonic()
+            await self._beat()
         return len(reading.events) == READ_AT_ONCE
 
     async def _read(self) -> _Reading:
@@ -196,25 +236,31 @@ class Hub:
             # Still the same call: a second one would only fill another thread and connection.
             return await reading
 
-    async def _hand_out(self, event: Event, *, id: str) -> None:  # noqa: A002 - the name on the wire
-        members = {
-            member: None
-            for recipient in event.recipients
-            for member in self._members.get(recipient, ())
-            if event.type in member.event_types
-        }
-        if not members:
-            return
-        text = frame(id=id, type=event.type, at=iso(event.at), data=event.data)
+    async def _hand_out(self, event: Event) -> None:
+        members = self._members_for(event.recipients)
+        affected = [member for member in members if member.depends_on(event.type)]
+        if affected:
+            # Before anything later is handed out: who has lost a right must not hear what followed.
+            await asyncio.gather(*(_safely(member, member.review()) for member in affected))
+            members = self._members_for(event.recipients)
+        await self._deliver(event_frame(event, epoch=self._head.epoch if self._head else uuid.UUID(int=0)), members)
+
+    async def _deliver(self, frame: Frame, members: Iterable[Member]) -> None:
         for member in members:
-            try:
-                await member.deliver(text)
-            except Exception:
-                logger.exception("A socket could not take an event and is closed")
-                await _close(member, CloseCode.TRY_AGAIN_LATER, "unavailable")
+            if member.hears(frame.type):
+                await _safely(member, member.deliver(frame))
+
+    async def _beat(self) -> None:
+        if self._head is not None:
+            frame = Frame(id=str(self._head), type=HEARTBEAT, at=iso(now()), data={}, position=self._head.position)
+            for member in self._all_members():
+                await _safely(member, member.beat(frame))
+
+    def _members_for(self, recipients: Iterable[str]) -> list[Member]:
+        return list({member: None for recipient in recipients for member in self._members.get(recipient, ())})
 
     def _all_members(self) -> list[Member]:
-        return list({member: None for members in self._members.values() for member in members})
+        return list(self._recipients)
 
     # --- Being woken ----------------------------------------------------------------------------------------
 
@@ -230,9 +276,13 @@ class Hub:
                 self._woken.set()  # what happened before the subscription was not heard
                 pause = TICK_SECONDS
                 while True:
-                    await layer.receive(channel)
+                    message = await layer.receive(channel)
                     self._redis.back()
-                    self._woken.set()
+                    if message["type"] == "told":
+                        frame = Frame(id=None, type=message["name"], at=iso(now()), data=message["data"])
+                        await self._deliver(frame, self._members_for(message["recipients"]))
+                    else:
+                        self._woken.set()
             except (RedisError, OSError) as error:
                 self._redis.gone(error)
             except Exception:
@@ -262,11 +312,27 @@ def _is_another_log(head: ResumeId, *, epoch: uuid.UUID, position: int) -> bool:
     return head.epoch != epoch or head.position > position
 
 
+def event_frame(event: Event, *, epoch: uuid.UUID) -> Frame:
+    """An event that has its position, as clients get it."""
+    position = event.position or 0
+    place = ResumeId(epoch=epoch, position=position)
+    return Frame(id=str(place), type=event.type, at=iso(event.at), data=event.data, position=position)
+
+
+async def _safely(member: Member, call: Awaitable[None]) -> None:
+    """Whatever happens to one client, the others are served."""
+    try:
+        await call
+    except Exception:
+        logger.exception("A client could not take what was sent and is closed")
+        await _close(member, CloseCode.TRY_AGAIN_LATER, "unavailable")
+
+
 async def _close(member: Member, code: CloseCode, reason: str) -> None:
     try:
         await member.close(code, reason)
     except Exception:
-        logger.exception("A socket could not be closed")
+        logger.exception("A client could not be closed")
 
 
 class Presence:

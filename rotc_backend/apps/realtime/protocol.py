@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from typing import Any, ClassVar
 
+from daphne.http_protocol import WebRequest
 from daphne.ws_protocol import WebSocketProtocol
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
 
 from apps.realtime.rules import LARGEST_FRAME, CloseCode
 
@@ -14,6 +18,7 @@ UNREAD_MOST = 1_048_576  # bytes sent to one client that it has not confirmed
 UNREAD_MOST_TOGETHER = 67_108_864  # bytes, of all clients of this process
 CONFIRM_AFTER = 16_384  # bytes after which the client is asked to confirm
 _FRAME_HEAD = 10  # bytes at most
+_TEXT = 1  # the opcode of a text frame (RFC 6455, 5.2)
 
 
 class BoundedWebSocketProtocol(WebSocketProtocol):
@@ -37,6 +42,7 @@ class BoundedWebSocketProtocol(WebSocketProtocol):
     _sent = 0
     _confirmed = 0
     _asked: tuple[bytes, int] | None = None  # the word of the ping that is under way, and how much stood before it
+    _awaited: tuple[int, asyncio.Future[None]] | None = None  # who waits until no more than so many bytes are unread
     _is_dropped = False
 
     @property
@@ -54,10 +60,17 @@ class BoundedWebSocketProtocol(WebSocketProtocol):
         super().onClose(wasClean, code, reason)
 
     def handle_reply(self, message: dict[str, Any]) -> None:
-        if message.get("type") == "websocket.close" and self.state == self.STATE_OPEN:
+        if message.get("type") == "rgms.frame":
+            # Encoded once for all sockets; `websocket.send` would encode it for each.
+            if self.state == self.STATE_OPEN:
+                self.sendFrame(opcode=_TEXT, payload=message["payload"])
+        elif message.get("type") == "websocket.close" and self.state == self.STATE_OPEN:
             # daphne drops the reason, and autobahn's sendClose refuses every code below 3000 but 1000.
             reason = message.get("reason") or ""
             self.sendCloseFrame(code=message.get("code") or 1000, reasonUtf8=reason.encode()[:123])
+        elif message.get("type") == "rgms.read_down_to":
+            self._awaited = (message["size"], message["future"])
+            self._tell_awaited()
         else:
             super().handle_reply(message)
 
@@ -88,6 +101,14 @@ class BoundedWebSocketProtocol(WebSocketProtocol):
     def _confirm(self, sent: int) -> None:
         BoundedWebSocketProtocol._together -= sent - self._confirmed
         self._confirmed = sent
+        self._tell_awaited()
+
+    def _tell_awaited(self) -> None:
+        if self._awaited is not None and self.unread <= self._awaited[0]:
+            _, future = self._awaited
+            self._awaited = None
+            if not future.done():
+                future.set_result(None)
 
     def _drop(self) -> None:
         if not self._is_dropped:
@@ -97,3 +118,67 @@ class BoundedWebSocketProtocol(WebSocketProtocol):
 
     def _max_message_size_exceeded(self, size: int, limit: int, reason: str) -> None:
         self._fail_connection(int(CloseCode.FRAME_TOO_LARGE), "frame_too_large")
+
+
+@implementer(IPushProducer)
+class BoundedWebRequest(WebRequest):
+    """daphne's HTTP request with what an answer without end needs: no time limit, a bound on unread bytes, no token in
+    the access log.
+
+    What the kernel takes counts as read: it bounds its own buffers, and HTTP has no word for having read.
+    """
+
+    _is_stream = False
+    _is_full = False
+    _unread = 0  # bytes written since the kernel took no more
+    _awaited: asyncio.Future[None] | None = None
+
+    def process(self) -> Any:
+        processed = super().process()
+        # The application has its query; the access log would write it down, with the token.
+        self.uri = self.uri.partition(b"?")[0]
+        return processed
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        if message.get("type") == "rgms.read_down_to":
+            self._awaited = message["future"]
+            self._tell_awaited()
+            return
+        if message.get("type") == "http.response.start" and _is_event_stream(message):
+            self._is_stream = True
+            self.registerProducer(self, True)
+        super().handle_reply(message)
+        if self._is_full:
+            self._unread += len(message.get("body", b""))
+            if self._unread > UNREAD_MOST and self.channel is not None:
+                logger.info("A client that leaves %s bytes unread is dropped", self._unread)
+                self.channel.abortConnection()
+
+    def finish(self) -> None:
+        if self._is_stream and self.producer is not None:
+            self.unregisterProducer()
+        super().finish()
+
+    def check_timeouts(self) -> None:
+        if not self._is_stream:
+            super().check_timeouts()
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        self._is_full = True
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        self._is_full, self._unread = False, 0
+        self._tell_awaited()
+
+    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """The connection is lost; `connectionLost` follows."""
+
+    def _tell_awaited(self) -> None:
+        if self._awaited is not None and not self._is_full:
+            if not self._awaited.done():
+                self._awaited.set_result(None)
+            self._awaited = None
+
+
+def _is_event_stream(message: dict[str, Any]) -> bool:
+    return (b"content-type", b"text/event-stream") in [tuple(pair) for pair in message.get("headers", ())]

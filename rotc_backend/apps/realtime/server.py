@@ -23,12 +23,14 @@ def start_with_daphne() -> None:
     """
     if "daphne.server" not in sys.modules:
         return
+    from daphne import http_protocol
     from daphne.ws_protocol import WebSocketFactory
     from twisted.internet import reactor
 
-    from apps.realtime.protocol import BoundedWebSocketProtocol
+    from apps.realtime.protocol import BoundedWebRequest, BoundedWebSocketProtocol
 
     WebSocketFactory.protocol = BoundedWebSocketProtocol
+    http_protocol.WebRequest = BoundedWebRequest
     reactor.callWhenRunning(_begin, reactor)
 
 

@@ -1,148 +1,151 @@
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
 
 from apps.accounts.rules import Principal
+from apps.realtime.delivery import Delivery, Receive, Scope, Send, in_database
 from apps.realtime.hub import hub
-from apps.realtime.rules import ClientFrame, CloseCode, SocketRefused, client_frame, frame
-from apps.realtime.threads import DatabaseThreads
-from core.clock import iso, now
-from core.version import VERSION
+from apps.realtime.rules import (
+    ANSWER,
+    ERROR,
+    PONG,
+    Allowance,
+    ClientFrame,
+    CloseCode,
+    Frame,
+    SocketRefused,
+    client_frame,
+)
+from apps.realtime.streams import Stream
+from core.clock import now
+from core.errors import DomainError, TooManyRequests, Unavailable
 
 logger = logging.getLogger("rgms.sockets")
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-DATABASE_SECONDS = 5.0
-_threads = DatabaseThreads(name="sockets", size=2, renew=True)
+def socket_of(stream: type[Stream]) -> Any:  # an ASGI application, where Django's stubs expect a view
+    """What serves `stream` over a WebSocket that SocketDoor has accepted and admitted."""
 
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await Socket(stream(scope["principal"], scope["url_route"]["kwargs"]), send).serve(
+            receive, last_event_id=scope["last_event_id"]
+        )
 
-async def in_database(function: Callable[..., Any], *arguments: object) -> Any:
-    """`function(*arguments)` in a thread of its own. Raises TimeoutError after DATABASE_SECONDS."""
-    async with asyncio.timeout(DATABASE_SECONDS):
-        return await _threads.run(function, *arguments)
+    application.stream = stream  # type: ignore[attr-defined]  # for the document that describes all sockets
+    return application
 
 
 class Socket:
-    """One client's socket, already accepted and authenticated; subclasses say what it hears and answers.
+    """One client's WebSocket.
 
     Not channels' own consumer, which subscribes every socket to Redis, so that none could be opened while
     that is away, and goes through a thread for every frame. The hub speaks to this one directly.
-
-        1 join the hub; events are held back     2 ask the database for the welcome     3 connection.ready
-        4 what was held back, then live          5 the client's frames until either side ends it
     """
 
-    event_types: frozenset[str] = frozenset()
-
-    def __init__(self, scope: Scope, send: Send) -> None:
-        self.principal: Principal = scope["principal"]
-        self.arguments: Mapping[str, Any] = scope["url_route"]["kwargs"]
-        self.recipients: Sequence[str] = self.recipients_of(self.principal)
+    def __init__(self, stream: Stream, send: Send) -> None:
+        self._stream = stream
         self._send = send
-        self._held: list[str] | None = []
-        self._closed = False
+        self._delivery = Delivery(stream, self)
+        self._loop = asyncio.get_running_loop()
+        self._heard_at = self._loop.time()
+        self._allowance = Allowance(at=self._heard_at)
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._ending: set[asyncio.Task[None]] = set()
 
-    @classmethod
-    def as_asgi(cls) -> Any:  # an ASGI application, where Django's stubs expect a view
-        async def application(scope: Scope, receive: Receive, send: Send) -> None:
-            await cls(scope, send).serve(receive)
+    # --- The wire -----------------------------------------------------------------------------------------------------
 
-        return application
+    async def send(self, frame: Frame) -> None:
+        await self._send({"type": "rgms.frame", "payload": frame.payload})
 
-    def recipients_of(self, principal: Principal) -> Sequence[str]:
-        """The recipients of the log whose events this socket hears, as far as `event_types` names them."""
-        return (f"user:{principal.user_id}",)
+    async def end(self, code: CloseCode, reason: str) -> None:
+        await self._send({"type": "websocket.close", "code": int(code), "reason": reason})
 
-    async def welcome(self) -> dict[str, Any]:
-        """What connection.ready tells beyond who is connected."""
-        return {}
+    async def read_down_to(self, size: int) -> None:
+        read = self._loop.create_future()
+        await self._send({"type": "rgms.read_down_to", "size": size, "future": read})
+        await read
 
-    async def answer(self, given: ClientFrame) -> None:
-        """A frame of the client other than `ping`. One of an unknown type is answered, not punished."""
-        detail = f"This socket does not know frames of type {given.type[:64]!r}."
-        await self.say("error", {"code": "type_unknown", "detail": detail})
+    # --- The client's side --------------------------------------------------------------------------------------------
 
-    # --- The hub's side -------------------------------------------------------------------------------------
-
-    async def deliver(self, text: str) -> None:
-        """Send an event's frame, or keep it until the client has been welcomed."""
-        if self._held is not None:
-            self._held.append(text)
-        else:
-            await self._send_text(text)
-
-    async def close(self, code: CloseCode, reason: str) -> None:
-        """End the socket. Nothing is sent to it any more; `serve` returns when the client has gone."""
-        if not self._closed:
-            self._closed = True
-            await self._send({"type": "websocket.close", "code": int(code), "reason": reason})
-
-    # --- The client's side ----------------------------------------------------------------------------------
-
-    async def say(self, type: str, data: Any) -> None:  # noqa: A002 - the name on the wire
-        """Send a frame that is not an event of the log."""
-        await self._send_text(frame(id=None, type=type, at=iso(now()), data=data))
-
-    async def serve(self, receive: Receive) -> None:
-        place = await hub.join(self)
-        expiry = asyncio.ensure_future(self._end_with_token())
+    async def serve(self, receive: Receive, *, last_event_id: str | None) -> None:
+        self._watch()
         try:
-            try:
-                await self._open(position=str(place))
-            except Exception as error:
-                if not isinstance(error, TimeoutError):
-                    logger.exception("A socket could not be welcomed")
-                raise SocketRefused(code=CloseCode.TRY_AGAIN_LATER, reason="unavailable") from error
+            await self._delivery.begin(last_event_id)
             while True:
                 message = await receive()
                 if message["type"] == "websocket.disconnect":
                     return
-                if message["type"] == "websocket.receive" and not self._closed:
+                if message["type"] == "websocket.receive" and not self._delivery.is_closed:
                     await self._hear(message)
         except SocketRefused as refusal:
-            await self.close(refusal.code, refusal.reason)
+            await self._delivery.close(refusal.code, refusal.reason)
             await until_disconnected(receive)
         finally:
-            expiry.cancel()
-            hub.leave(self)
-
-    async def _open(self, *, position: str) -> None:
-        person = self.principal
-        data = {
-            "user": {"id": person.user_id, "username": person.username, "role": person.role},
-            "version": VERSION,
-            "key_fingerprint": settings.KEY_FINGERPRINT,
-            "position": position,
-            **await self.welcome(),
-        }
-        await self.say("connection.ready", data)
-        while self._held:
-            await self._send_text(self._held.pop(0))
-        self._held = None
+            for timer in self._timers.values():
+                timer.cancel()
+            self._delivery.finish()
 
     async def _hear(self, message: dict[str, Any]) -> None:
+        self._heard_at = self._loop.time()
         text = message.get("text")
         if text is None:
             raise SocketRefused(code=CloseCode.FRAME_MALFORMED, reason="frame_malformed")
         given = client_frame(text)
+        if not self._allowance.takes(at=self._heard_at):
+            raise SocketRefused(code=CloseCode.TOO_MANY, reason="too_many_frames")
         if given.type == "ping":
-            await self.say("pong", given.data)
+            await self._delivery.say(PONG, given.data)
+        elif given.type != "ack":  # which says that the client is there and where it stands; nothing has to be done
+            await self._answer(given)
+
+    async def _answer(self, given: ClientFrame) -> None:
+        about = {"ref": given.ref, "request": given.type[:64]}
+        try:
+            answer = await in_database(self._stream.answer, given)
+        except DomainError as error:
+            await self._delivery.say(ERROR, {**about, **_words(error)})
+        except Exception as error:
+            if not isinstance(error, TimeoutError):
+                logger.exception("A frame could not be answered")
+            away = Unavailable("It could not be done now, or not be told. Send the same again in a few seconds.")
+            await self._delivery.say(ERROR, {**about, **_words(away)})
         else:
-            await self.answer(given)
+            if answer.told is not None:
+                await hub.tell(answer.told)
+            await self._delivery.say(ANSWER, {**about, "result": dict(answer.data)})
 
-    async def _end_with_token(self) -> None:
-        await asyncio.sleep(max(0.0, (self.principal.expires_at - now()).total_seconds()))
-        await self.close(CloseCode.TOKEN_REFUSED, "token_expired")
+    # --- Time ---------------------------------------------------------------------------------------------------------
 
-    async def _send_text(self, text: str) -> None:
-        if not self._closed:
-            await self._send({"type": "websocket.send", "text": text})
+    def _watch(self) -> None:
+        principal: Principal = self._stream.principal
+        left = max(0.0, (principal.expires_at - now()).total_seconds())
+        self._after("expiry", left, lambda: self._end_soon(CloseCode.TOKEN_REFUSED, "token_expired"))
+        self._after("idle", settings.SOCKET_IDLE_SECONDS, self._look_idle)
+
+    def _look_idle(self) -> None:
+        left = self._heard_at + settings.SOCKET_IDLE_SECONDS - self._loop.time()
+        if left > 0:
+            self._after("idle", left, self._look_idle)
+        else:
+            self._end_soon(CloseCode.IDLE, "idle")
+
+    def _after(self, name: str, seconds: float, call: Callable[[], None]) -> None:
+        # A timer and no task: a thousand sockets wait, and nearly all of them in vain.
+        self._timers[name] = self._loop.call_later(seconds, call)
+
+    def _end_soon(self, code: CloseCode, reason: str) -> None:
+        task = self._loop.create_task(self._delivery.close(code, reason))
+        self._ending.add(task)
+
+
+def _words(error: DomainError) -> Mapping[str, Any]:
+    """What a client is told of a refusal: the members of a problem document that fit."""
+    wait = {"retry_after": error.retry_after} if isinstance(error, TooManyRequests) else {}
+    fields = [{"field": one.field, "code": one.code, "detail": one.detail} for one in error.errors]
+    return {"code": error.code, "detail": error.detail, "errors": fields, **wait}
 
 
 async def until_disconnected(receive: Receive) -> None:

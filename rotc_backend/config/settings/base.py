@@ -34,6 +34,7 @@ if _secret and (_problem := secret_problem(_secret)):
     _secret = ""
 SECRET_KEY = derived_key(secret=_secret, label="rgms.django") if _secret else ""
 TOKEN_KEY = derived_key(secret=_secret, label="rgms.tokens") if _secret else ""
+ATTENDANCE_CODE_KEY = derived_key(secret=_secret, label="rgms.attendance-codes") if _secret else ""
 KEY_FINGERPRINT = key_fingerprint(secret=_secret) if _secret else ""
 
 # --- Hosts and origins -----------------------------------------------------------------------------------------------
@@ -44,13 +45,21 @@ CORS_ALLOWED_ORIGINS = env.origins("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_CREDENTIALS = True
 CORS_URLS_REGEX = r"^/api/.*$"
 CORS_ALLOW_HEADERS = ("accept", "authorization", "content-type", "if-match", "if-none-match", "x-request-id")
-CORS_EXPOSE_HEADERS = ("etag", "location", "retry-after", "x-request-id", "cache-status", "server-timing")
+CORS_EXPOSE_HEADERS = (
+    "etag",
+    "location",
+    "retry-after",
+    "x-request-id",
+    "cache-status",
+    "server-timing",
+    "x-code-expires-at",
+)
 CORS_PREFLIGHT_MAX_AGE = 3600
 CSRF_TRUSTED_ORIGINS = CORS_ALLOWED_ORIGINS
 
 # --- Applications ----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "django.contrib.admin.apps.SimpleAdminConfig",  # config.urls discovers; other processes do without the pages
+    "config.admin_site.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -79,6 +88,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "core.middleware.TrailingSlashMiddleware",
+    "core.middleware.AdminSiteMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -198,6 +208,17 @@ INVITATION_URL = env.web_address(
     default=f"{_own}/invitation/" if (_own := env.text("RENDER_EXTERNAL_URL", default="")) else "",
 )
 
+# --- Attendance ------------------------------------------------------------------------------------------------------
+# How long a cadet's code can be scanned: so short that a picture of it is of little use to a friend, and long enough
+# for a queue.
+ATTENDANCE_CODE_SECONDS = env.whole("ATTENDANCE_CODE_SECONDS", default=600, least=60, most=3600)
+
+# --- Sockets ---------------------------------------------------------------------------------------------------------
+# A client that says nothing for so long is taken for forgotten; the client module sends a ping every 25 seconds.
+SOCKET_IDLE_SECONDS = env.whole("SOCKET_IDLE_SECONDS", default=900, least=1, most=86_400)
+# Of one account in one process: some pages, each with a few sockets. More is a client that has lost count.
+SOCKETS_OF_AN_ACCOUNT = env.whole("SOCKETS_OF_AN_ACCOUNT", default=50, least=1, most=10_000)
+
 # --- E-mail ----------------------------------------------------------------------------------------------------------
 _email = env.email_url("EMAIL_URL")
 EMAIL_CONFIGURED = _email is not None
@@ -256,6 +277,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "staff", "description": "Who trains, and in what function."},
         {"name": "training days", "description": "When the unit gathers."},
         {"name": "attendance", "description": "One record, or a company's day in one call."},
+        {"name": "attendance scans", "description": "Codes that cadets show, and what scanners hand in."},
         {"name": "excuse letters", "description": "Filed by cadets, decided by the staff's head."},
         {"name": "exam scores", "description": "One by one, or 500 at a time."},
         {"name": "merits", "description": "Merits and demerits: issued and revoked, never edited."},
@@ -282,6 +304,7 @@ SPECTACULAR_SETTINGS = {
         "StaffRankEnum": "apps.cadets.models.StaffRank",
         "AttendanceStatusEnum": "apps.training.models.AttendanceStatus",
         "AttendanceSourceEnum": "apps.training.models.AttendanceSource",
+        "ScanEffectEnum": "apps.training.models.ScanEffect",
         "LetterStateEnum": "apps.training.models.LetterState",
         "MeritKindEnum": "apps.grading.models.MeritKind",
         "ExamEnum": "apps.grading.models.Exam",

@@ -134,5 +134,6 @@ def _tell(entry: ListEntry) -> None:
             position=entry.position,
             archived_at=entry.archived_at,
         ),
-        recipients=["role:admin", "role:training_staff"],
+        # Cadets too: what they may hear depends on their company.
+        recipients=["role:admin", "role:training_staff", "role:cadet"],
     )

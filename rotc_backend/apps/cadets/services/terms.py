@@ -19,7 +19,8 @@ from core.errors import Conflict, FieldError, NotFound, ValidationFailed
 from core.models import apply_changes, lock_row
 
 _MAKING_CURRENT = 7_216_001  # the advisory lock of term_make_current; any number that nothing else takes
-_HEARERS = ["role:admin", "role:training_staff"]
+# Cadets too: which company's part they may hear depends on the current term.
+_HEARERS = ["role:admin", "role:training_staff", "role:cadet"]
 
 # Asks whoever has something that happens in a term whether it may get these dates: `term_id`, `starts_on`, `ends_on`.
 # Sent in the transaction of the change, while the term is locked against all writers and before it is written; a

@@ -40,12 +40,13 @@ class RoomSummary:
 
 def company_id_of(*, user_id: int) -> int | None:
     """The company that somebody belongs to as a cadet in the current term; None without enrollment or company."""
-    return (
-        _taking_part()
-        .filter(cadet__user_id=user_id, company__isnull=False)
-        .values_list("company_id", flat=True)
-        .first()
-    )
+    return _places_of(user_id).values_list("company_id", flat=True).first()
+
+
+def company_of(*, user_id: int) -> Company | None:
+    """The same with its name; None also when it is archived."""
+    place = _places_of(user_id).filter(company__archived_at=None).select_related("company").first()
+    return place.company if place is not None else None
 
 
 def rooms_of(*, actor: Principal) -> QuerySet[Room]:
@@ -99,6 +100,24 @@ def room_summary(*, actor: Principal, room_id: int) -> RoomSummary:
     return summaries(actor=actor, rooms=list(_as_seen_by(Room.objects.filter(pk=room_id), actor=actor)))[0]
 
 
+def room_listened_to(*, actor: Principal, room_id: int) -> Room:
+    """The room, if `actor` may hear all that is said in it as it comes.
+
+    Raises NotFound (`room_unknown`), for a direct room of others too: whether there is one is nobody's business; and
+    PermissionRefused for a room that is known to all (`not_a_member`; `archived`, when its company is), and for an
+    administrator in a direct room of others, who can look into it but does not sit in it.
+    """
+    room = Room.objects.select_related("company").filter(pk=room_id).first()
+    member = room is not None and is_member(actor=actor, room=room)
+    if room is None or (room.kind == RoomKind.DIRECT and not rules.may_look(actor=actor, is_member=member)):
+        raise NotFound(_NO_ROOM, code="room_unknown")
+    if not member:
+        raise PermissionRefused("You are not in this room.", code="not_a_member")
+    if room.company is not None and room.company.archived_at is not None:
+        raise PermissionRefused("The company of this room is archived.", code="archived")
+    return room
+
+
 def room_looked_at(*, actor: Principal, room_id: int) -> Room:
     """The room, if `actor` may read it. Raises NotFound: whether another's room exists is nobody's business."""
     room = Room.objects.select_related("company").filter(pk=room_id).first()
@@ -128,6 +147,23 @@ def is_member(*, actor: Principal, room: Room) -> bool:
         and not actor.is_staff_member
         and room.company_id == company_id_of(user_id=actor.user_id),
     )
+
+
+def members_of(*, room: Room) -> list[User]:
+    """Who can sign in and write in the room, by name: those whom `summaries` counts. One query, or none."""
+    if room.kind == RoomKind.DIRECT:
+        return [person for person in (room.first_person, room.second_person) if person is not None]
+    people = Q(role__in=(Role.ADMIN, Role.TRAINING_STAFF))
+    if room.kind == RoomKind.COMPANY:
+        own = _taking_part().filter(company=room.company_id)
+        people |= Q(role=Role.CADET, pk__in=own.values("cadet__user"))
+    active = User.objects.filter(people, status=Status.APPROVED, archived_at=None)
+    return list(active.order_by("last_name", "first_name", "username"))
+
+
+def room_name(room: Room) -> str:
+    """The company's name, "Staff", or both people of a direct room, as somebody sees it who is neither."""
+    return _name(room, reader_id=0)
 
 
 def read_marks_of(*, room: Room) -> QuerySet[ReadMark]:
@@ -163,6 +199,10 @@ def companies_without_room() -> list[tuple[int, str]]:
 
 def _own_pair(actor: Principal) -> Q:
     return Q(kind=RoomKind.DIRECT) & (Q(first_person=actor.user_id) | Q(second_person=actor.user_id))
+
+
+def _places_of(user_id: int) -> QuerySet[Enrollment]:
+    return _taking_part().filter(cadet__user_id=user_id, company__isnull=False)
 
 
 def _taking_part() -> QuerySet[Enrollment]:

@@ -64,7 +64,7 @@ def message_send(*, actor: Principal, room_id: int, body: str, client_id: str) -
             target=_target(message.pk),
             after={"room_id": room.pk, "characters": len(text)},
         )
-        publish(event=_created(message), recipients=_members(room))
+        publish(event=message_told(message), recipients=_members(room))
     return message, True
 
 
@@ -127,6 +127,20 @@ def message_delete(*, actor: Principal, message_id: int) -> None:
         )
 
 
+def message_told(message: Message) -> MessageCreated:
+    """A message with its author as its room hears of it, and as a socket answers it."""
+    return MessageCreated(
+        id=message.pk,
+        room_id=message.room_id,
+        author=_author(message),
+        body=message.body,
+        client_id=message.client_id,
+        created_at=message.created_at,
+        edited_at=message.edited_at,
+        deleted_at=message.deleted_at,
+    )
+
+
 def _kept(room: Room, body: str) -> dict[str, Json]:
     """What the audit trail keeps of words that were changed or removed."""
     return {"characters": len(body)} if room.kind == RoomKind.DIRECT else {"body": body}
@@ -168,24 +182,11 @@ def _refuse_haste(author: User, present: dt.datetime) -> None:
     wait = rules.seconds_to_wait(newest=newest, now=present)
     if wait:
         raise TooManyRequests(
-            f"You may send {rules.MESSAGES_AT_ONCE} messages in {rules.WITHIN.seconds} seconds. Wait as long as the "
-            "header Retry-After says, and send this one again with its client_id.",
+            f"You may send {rules.MESSAGES_AT_ONCE} messages in {rules.WITHIN.seconds} seconds. Wait {wait} seconds, "
+            "and send this one again with its client_id.",
             retry_after=wait,
             code="sending_too_fast",
         )
-
-
-def _created(message: Message) -> MessageCreated:
-    return MessageCreated(
-        id=message.pk,
-        room_id=message.room_id,
-        author=_author(message),
-        body=message.body,
-        client_id=message.client_id,
-        created_at=message.created_at,
-        edited_at=message.edited_at,
-        deleted_at=message.deleted_at,
-    )
 
 
 def _members(room: Room) -> list[str]:

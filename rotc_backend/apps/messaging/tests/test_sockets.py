@@ -5,77 +5,32 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-import jwt
 import pytest
 from django.conf import settings
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Subprotocol
+from websockets.sync.client import connect
 
 from apps.accounts.services import session_end
 from apps.accounts.tests import factories
 from apps.accounts.tests.factories import Person
 from apps.messaging.services import notification_create, notification_delete, notification_read
-from apps.messaging.tests.daphne_process import Daphne, daphne_running, database_url, wire_to
+from apps.messaging.tests.daphne_process import Daphne, database_url, wire_to
+from apps.messaging.tests.socket_clients import (
+    altered,
+    bearer,
+    closed,
+    nothing_comes,
+    notify,
+    opened,
+    receive,
+    refused,
+)
 
 ORIGIN = "https://front-end.example"
-UNHEARD_SECONDS = 1.6  # longer than the hub's slowest reading
-
-
-@contextmanager
-def opened(daphne: Daphne, person: Person, **options: Any) -> Iterator[ClientConnection]:
-    """A welcomed socket."""
-    with connect(daphne.url(token=person.access), proxy=None, **options) as client:
-        assert receive(client)["type"] == "connection.ready"
-        yield client
-
-
-def receive(client: ClientConnection, *, seconds: float = 10.0, kind: str | None = None) -> dict[str, Any]:
-    """The next frame, or the next of a kind: what was written just before the welcome may still follow it."""
-    frame: dict[str, Any] = json.loads(client.recv(timeout=seconds))
-    assert set(frame) == {"id", "type", "at", "data"}
-    return frame if kind in {None, frame["type"]} else receive(client, seconds=seconds, kind=kind)
-
-
-def nothing_comes(client: ClientConnection, *, seconds: float = UNHEARD_SECONDS) -> bool:
-    try:
-        client.recv(timeout=seconds)
-    except TimeoutError:
-        return True
-    return False
-
-
-def closed(client: ClientConnection, *, seconds: float = 10.0) -> tuple[int, str]:
-    """(code, reason) that the server gave, after whatever it still sent."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            client.recv(timeout=max(0.0, deadline - time.monotonic()))
-        except ConnectionClosed as end:
-            return code_of(end)
-
-
-def code_of(end: ConnectionClosed) -> tuple[int, str]:
-    assert end.rcvd is not None, "the connection was dropped without a close frame"
-    return end.rcvd.code, end.rcvd.reason
-
-
-def refused(url: str, **options: Any) -> tuple[int, str]:
-    with connect(url, proxy=None, **options) as client:
-        return closed(client)
-
-
-def bearer(token: str) -> list[Subprotocol]:
-    return [Subprotocol("rgms.bearer"), Subprotocol(token)]
-
-
-def notify(person: Person, title: str = "Formation") -> int:
-    return notification_create(actor_id=None, recipient_id=person.user.pk, title=title, body="06:30").pk
 
 
 # --- Delivery -----------------------------------------------------------------------------------------------
@@ -163,11 +118,6 @@ def test_a_frame_of_an_unknown_type_is_answered_and_the_socket_stays(daphne: Dap
 
 
 # --- Who may come in ----------------------------------------------------------------------------------------
-
-
-def altered(token: str, **changes: Any) -> str:
-    claims = jwt.decode(token, options={"verify_signature": False})
-    return jwt.encode({**claims, **changes}, settings.TOKEN_KEY, algorithm="HS256")
 
 
 @pytest.mark.parametrize(
@@ -299,26 +249,17 @@ def test_a_client_that_does_not_read_is_dropped_and_the_others_are_served(
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
         assert b"101" in silent.recv(64)
-        for _ in range(330):
+        for number in range(330):
             notification_create(actor_id=None, recipient_id=cadet.user.pk, title="x", body="y" * 4000)
-            with suppress(ConnectionError):  # the drop that this test is about may come early
-                silent.sendall(ping)
+            if number % 10 == 0:
+                with suppress(ConnectionError):  # the drop that this test is about may come early
+                    silent.sendall(ping)
         notify(stranger)
         assert receive(other)["type"] == "notification.created"
         daphne.await_output("bytes unread is dropped")
 
 
 # --- What is away comes back --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def elsewhere(transactional_db: None, tmp_path: Path) -> Callable[..., AbstractContextManager[Daphne]]:
-    """A maker of daphnes of the test's own: `with elsewhere(REDIS_URL=…) as daphne`."""
-
-    def elsewhere(**environment: str) -> AbstractContextManager[Daphne]:
-        return daphne_running(log=tmp_path / "daphne.log", environment=environment)
-
-    return elsewhere
 
 
 def test_without_redis_events_come_by_the_second_and_its_return_is_noticed(

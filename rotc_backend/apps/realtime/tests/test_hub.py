@@ -1,12 +1,13 @@
 """The hub with sockets that remember what they were told, on a real event log."""
 
 import asyncio
+import dataclasses
 import datetime as dt
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -17,7 +18,7 @@ from apps.accounts.selectors import announce_revocation
 from apps.events import services
 from apps.events.models import Event, EventHead
 from apps.realtime.hub import Hub, OncePerOutage, Presence
-from apps.realtime.rules import CloseCode, SocketRefused
+from apps.realtime.rules import HEARTBEAT, CloseCode, Frame, SocketRefused
 from apps.realtime.threads import DatabaseThreads
 from core import messages
 from core.clock import now
@@ -41,10 +42,12 @@ class Other(messages.Event):
 class Remembering:
     """A socket without a wire."""
 
-    recipients: Sequence[str] = ("user:1",)
     event_types: frozenset[str] = frozenset({Saluted.type})
+    standing_types: frozenset[str] = frozenset()
     breaks: bool = False
-    heard: list[str] = field(default_factory=list)
+    heard: list[Frame] = field(default_factory=list)
+    beats: list[Frame] = field(default_factory=list)
+    reviewed: Callable[[], None] = lambda: None
     ended: list[tuple[CloseCode, str]] = field(default_factory=list)
     principal: Principal = field(
         default_factory=lambda: Principal(
@@ -58,10 +61,22 @@ class Remembering:
         )
     )
 
-    async def deliver(self, text: str) -> None:
+    def hears(self, event_type: str) -> bool:
+        return event_type in self.event_types
+
+    def depends_on(self, event_type: str) -> bool:
+        return event_type in self.standing_types
+
+    async def deliver(self, frame: Frame) -> None:
         if self.breaks:
             raise ConnectionError
-        self.heard.append(text)
+        self.heard.append(frame)
+
+    async def beat(self, frame: Frame) -> None:
+        self.beats.append(frame)
+
+    async def review(self) -> None:
+        self.reviewed()
 
     async def close(self, code: CloseCode, reason: str) -> None:
         self.ended.append((code, reason))
@@ -102,22 +117,20 @@ def with_hub(scene: Callable[[Hub, Write], Awaitable[None]]) -> None:
 
 
 def test_an_event_goes_to_the_sockets_of_its_recipients_once() -> None:
-    own, twice, other = (
-        Remembering(),
-        Remembering(recipients=("user:1", "role:cadet")),
-        Remembering(recipients=("user:2",)),
-    )
+    own, twice = Remembering(), Remembering()
+    other = Remembering(principal=dataclasses.replace(own.principal, user_id=2))
 
     async def scene(hub: Hub, write: Write) -> None:
         for member in (own, twice, other):
             await hub.join(member)
-        await write(publish, Saluted(number=1), "user:1", "role:cadet")
+        hub.regroup(twice, ["company:Alpha"])
+        await write(publish, Saluted(number=1), "user:1", "company:Alpha")
         await hub.tick()
         await hub.tick()
 
     with_hub(scene)
     assert len(own.heard) == len(twice.heard) == 1
-    assert own.heard[0] is twice.heard[0]  # encoded once
+    assert own.heard[0] is twice.heard[0], "encoded once"
     assert other.heard == []
 
 
@@ -176,7 +189,7 @@ def test_more_events_than_are_read_at_once_all_come_in_order() -> None:
             pass
 
     with_hub(scene)
-    assert [f'"number":{number}' in text for number, text in enumerate(member.heard)] == [True] * 1200
+    assert [frame.data["number"] for frame in member.heard] == list(range(1200))
 
 
 def test_a_socket_that_fails_is_closed_and_the_others_are_served() -> None:
@@ -236,6 +249,73 @@ def test_another_log_in_its_place_ends_all_sockets_and_is_followed_from_its_end(
     with_hub(scene)
     assert before.ended[0] == (CloseCode.SERVICE_RESTART, "service_restart")
     assert len(after.heard) == 1
+
+
+def test_who_stands_for_another_company_now_hears_nothing_more_of_the_old_one() -> None:
+    member = Remembering()
+
+    async def scene(hub: Hub, write: Write) -> None:
+        await hub.join(member)
+        hub.regroup(member, ["company:Alpha"])
+        await write(publish, Saluted(number=1), "company:Alpha")
+        await hub.tick()
+        hub.regroup(member, ["company:Bravo"])
+        await write(publish, Saluted(number=2), "company:Alpha")
+        await write(publish, Saluted(number=3), "company:Bravo")
+        await write(publish, Saluted(number=4), "user:1")
+        await hub.tick()
+
+    with_hub(scene)
+    assert [frame.data["number"] for frame in member.heard] == [1, 3, 4]
+
+
+def test_a_lost_right_ends_the_hearing_before_the_next_event_of_the_same_reading() -> None:
+    member, other = Remembering(standing_types=frozenset({Other.type})), Remembering()
+
+    async def scene(hub: Hub, write: Write) -> None:
+        member.reviewed = lambda: hub.leave(member)
+        await hub.join(member)
+        await hub.join(other)
+        for event in (Saluted(number=1), Other(), Saluted(number=2)):
+            await write(publish, event, "user:1")
+        await hub.tick()
+
+    with_hub(scene)
+    assert [frame.data["number"] for frame in member.heard] == [1]
+    assert [frame.data["number"] for frame in other.heard] == [1, 2]
+
+
+def test_a_sign_of_life_tells_how_far_all_have_heard() -> None:
+    member = Remembering()
+
+    async def scene(hub: Hub, write: Write) -> None:
+        await hub.join(member)
+        await write(salute, 1)
+        hub._beaten_at = float("-inf")
+        await hub.tick()
+        await hub.tick()
+
+    with_hub(scene)
+    (beat,) = member.beats
+    assert (beat.type, beat.id, beat.position) == (HEARTBEAT, member.heard[0].id, member.heard[0].position)
+
+
+def test_an_account_has_so_many_places_and_no_more(settings: Any) -> None:
+    settings.SOCKETS_OF_AN_ACCOUNT = 2
+    first, second, third = Remembering(), Remembering(), Remembering()
+    other = Remembering(principal=dataclasses.replace(first.principal, user_id=2))
+
+    async def scene(hub: Hub, write: Write) -> None:
+        await hub.join(first)
+        await hub.join(second)
+        with pytest.raises(SocketRefused) as refusal:
+            await hub.join(third)
+        assert (refusal.value.code, refusal.value.reason) == (CloseCode.TOO_MANY, "too_many_sockets")
+        await hub.join(other)
+        hub.leave(first)
+        await hub.join(third)
+
+    with_hub(scene)
 
 
 def test_nobody_joins_a_hub_that_stops() -> None:

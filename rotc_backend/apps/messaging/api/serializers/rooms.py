@@ -8,8 +8,6 @@ from apps.messaging.models import Message, ReadMark, RoomKind
 from core.paths import LARGEST_ID
 from core.serializers import InstantField, QueryParameters, StrictSerializer
 
-LARGEST_HISTORY = 100
-
 
 class PersonOutput(serializers.ModelSerializer[User]):
     name = serializers.CharField(source="get_full_name", read_only=True)
@@ -79,7 +77,7 @@ class MessagesQuery(QueryParameters):
     before = serializers.IntegerField(
         min_value=1, max_value=LARGEST_ID, required=False, help_text="Messages older than the one with this id."
     )
-    limit = serializers.IntegerField(min_value=1, max_value=LARGEST_HISTORY, default=50)
+    limit = serializers.IntegerField(min_value=1, max_value=rules.LARGEST_HISTORY, default=rules.USUAL_HISTORY)
 
 
 class MessagesOutput(serializers.Serializer[Any]):
