@@ -3,6 +3,7 @@ from django.apps import AppConfig
 
 class CadetsConfig(AppConfig):
     name = "apps.cadets"
+    verbose_name = "People and companies"
 
     def ready(self) -> None:
         from apps.accounts.services import account_checked

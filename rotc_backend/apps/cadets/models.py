@@ -224,7 +224,7 @@ class Enrollment(VersionedModel):
         indexes = [models.Index(fields=["term", "company", "platoon"], name="enrollment_by_company")]
 
     def __str__(self) -> str:
-        return f"{self.cadet_id} in {self.term_id}"
+        return f"{self.cadet}, {self.term}"
 
 
 class StaffRank(models.TextChoices):

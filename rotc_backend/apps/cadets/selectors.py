@@ -1,14 +1,17 @@
 """What can be asked about the unit's people and terms."""
 
-from collections.abc import Iterable, Mapping
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db.models import F, FilteredRelation, OrderBy, Q, QuerySet, TextField, Value
 from django.db.models.functions import Concat, Lower
 
 from apps.cadets.models import Cadet, Company, Enrollment, Platoon, SearchText, StaffProfile, Term
-from apps.cadets.rules import DECIDING_FUNCTIONS, search_words
+from apps.cadets.rules import CADET_SHEET_COLUMNS, DECIDING_FUNCTIONS, search_words
 from core.errors import NotFound
+from core.spreadsheets.writing import Written
+from core.tables import written_text
 
 # --- Terms and lists --------------------------------------------------------------------------------------------------
 
@@ -103,6 +106,11 @@ _CADET_ORDERS: Mapping[str, tuple[str, ...]] = {
     "year_level": ("year_level", "last_name", "first_name", "id"),
     "updated": ("updated_at", "id"),
 }
+_AT_ONCE = 500  # rows of a sheet that are read together
+_SHEET_FIELDS = [column.field for column in CADET_SHEET_COLUMNS]
+# The columns of a sheet from the company on are those of a term.
+_OF_CADET = _SHEET_FIELDS[: _SHEET_FIELDS.index("company")]
+_OF_ENROLLMENT = _SHEET_FIELDS[len(_OF_CADET) :]
 CADET_SORTS = [sign + name for name in _CADET_ORDERS for sign in ("", "-")]
 
 
@@ -133,6 +141,47 @@ def cadets_listed(
     if enrolled_only:
         rows = rows.filter(place__isnull=False)
     return _searched(rows, search).order_by(*_order(_CADET_ORDERS[sort.removeprefix("-")], sort.startswith("-")))
+
+
+def cadets_filtered(
+    *, term: int | None = None, company: int | None = None, platoon: int | None = None, **filters: Any
+) -> tuple[QuerySet[Cadet], int | None]:
+    """(cadets by the filters of the list, the term whose enrollments stand beside them).
+
+    Who is enrolled in `term`; unless told everybody, with the enrollment in the current term, if there is one.
+    """
+    term_id = term
+    if term is None:
+        term_id = Term.objects.filter(is_current=True).values_list("pk", flat=True).first()
+    rows = cadets_listed(
+        term_id=term_id, enrolled_only=term is not None, company_id=company, platoon_id=platoon, **filters
+    )
+    return rows, term_id
+
+
+def cadets_sheet(**filters: Any) -> Iterator[list[Written]]:
+    """The cadets of `cadets_filtered` as the values of CADET_SHEET_COLUMNS: who is on it is read at once, the rows as
+    they are asked for, since whoever takes them may be slow. Who is not enrolled has nothing in the term's columns.
+    """
+    rows, term_id = cadets_filtered(**filters)
+    return _sheet_rows(list(rows.values_list("pk", flat=True)), term_id)
+
+
+def _sheet_rows(cadet_ids: Sequence[int], term_id: int | None) -> Iterator[list[Written]]:
+    for start in range(0, len(cadet_ids), _AT_ONCE):
+        ids = cadet_ids[start : start + _AT_ONCE]
+        found = Cadet.objects.in_bulk(ids)
+        places = enrollments_in(term_id=term_id or 0, cadet_ids=ids)
+        for cadet in (found[key] for key in ids if key in found):
+            place = places.get(cadet.pk)
+            yield [_written(getattr(cadet, name)) for name in _OF_CADET] + [
+                None if place is None else _written(getattr(place, name)) for name in _OF_ENROLLMENT
+            ]
+
+
+def _written(value: Any) -> Written:
+    """As a cell holds it: a company by its name, a text on one line."""
+    return value if value is None or isinstance(value, dt.date | int) else written_text(str(value))
 
 
 def _order(names: Iterable[str], falling: bool) -> list[OrderBy]:

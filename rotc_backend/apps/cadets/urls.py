@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.cadets.api.views import cadets, companies, enrollments, own, photos, platoons, staff, terms
+from apps.cadets.api.views import cadets, companies, enrollments, exports, own, photos, platoons, staff, terms
 
 urlpatterns = [
     path("terms", terms.TermsView.as_view(), name="terms"),
@@ -16,6 +16,7 @@ urlpatterns = [
     path("platoons/<id:platoon_id>/archive", platoons.PlatoonArchiveView.as_view(), name="platoon-archive"),
     path("platoons/<id:platoon_id>/restore", platoons.PlatoonRestoreView.as_view(), name="platoon-restore"),
     path("cadets", cadets.CadetsView.as_view(), name="cadets"),
+    path("cadets/export", exports.CadetsExportView.as_view(), name="cadets-export"),
     path("cadets/me", own.OwnCadetView.as_view(), name="cadet-own"),
     path("cadets/me/photo", photos.OwnPhotoView.as_view(), name="cadet-own-photo"),
     path("cadets/<id:cadet_id>", cadets.CadetView.as_view(), name="cadet"),

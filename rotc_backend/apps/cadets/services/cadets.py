@@ -143,19 +143,27 @@ def _tell(
     former_user_id: int | None = None,
 ) -> None:
     cache.touch(rules.roster_version(), rules.standing_version(cadet.pk))
-    own = [f"user:{user_id}" for user_id in (cadet.user_id, former_user_id) if user_id is not None]
-    publish(
-        event=kind(
-            id=cadet.pk,
-            version=cadet.version,
-            student_id=cadet.student_id,
-            last_name=cadet.last_name,
-            first_name=cadet.first_name,
-            middle_name=cadet.middle_name,
-            suffix=cadet.suffix,
-            year_level=cadet.year_level,
-            user_id=cadet.user_id,
-            archived_at=cadet.archived_at,
-        ),
-        recipients=["role:admin", "role:training_staff", *own],
-    )
+    former = [f"user:{former_user_id}"] if former_user_id is not None else []
+    publish(event=kind(**cadet_told(cadet)), recipients=[*cadet_hearers(cadet), *former])
+
+
+def cadet_told(cadet: Cadet) -> dict[str, Any]:
+    """What events tell of a cadet."""
+    return {
+        "id": cadet.pk,
+        "version": cadet.version,
+        "student_id": cadet.student_id,
+        "last_name": cadet.last_name,
+        "first_name": cadet.first_name,
+        "middle_name": cadet.middle_name,
+        "suffix": cadet.suffix,
+        "year_level": cadet.year_level,
+        "user_id": cadet.user_id,
+        "archived_at": cadet.archived_at,
+    }
+
+
+def cadet_hearers(cadet: Cadet) -> list[str]:
+    """Who is told of a cadet's data and enrollments: the staff and the cadet."""
+    own = [f"user:{cadet.user_id}"] if cadet.user_id is not None else []
+    return ["role:admin", "role:training_staff", *own]

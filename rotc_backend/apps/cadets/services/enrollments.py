@@ -11,7 +11,7 @@ from apps.accounts.services import audit_record
 from apps.cadets import rules, selectors
 from apps.cadets.events import EnrollmentChanged, EnrollmentCreated
 from apps.cadets.models import Cadet, Company, Enrollment, Platoon, Term
-from apps.cadets.services.cadets import MISSING
+from apps.cadets.services.cadets import MISSING, cadet_hearers
 from apps.cadets.services.constraints import conflicts
 from apps.cadets.services.terms import term_hold_open, term_of_input
 from apps.events.services import publish
@@ -53,7 +53,7 @@ def enrollment_create(*, actor: Principal, cadet_id: int, term_id: int | None, f
             after={"cadet_id": cadet.pk, "term_id": term.pk, **given},
         )
         _touch(enrollment)
-        publish(event=EnrollmentCreated(**_told(enrollment)), recipients=_hearers(cadet))
+        publish(event=EnrollmentCreated(**enrollment_told(enrollment)), recipients=cadet_hearers(cadet))
     return selectors.enrollment_by_id(enrollment_id=enrollment.pk)
 
 
@@ -83,8 +83,8 @@ def enrollment_change(
             )
             _touch(enrollment)
             publish(
-                event=EnrollmentChanged(**_told(enrollment), previous_company_id=previous_company_id),
-                recipients=_hearers(enrollment.cadet),
+                event=EnrollmentChanged(**enrollment_told(enrollment), previous_company_id=previous_company_id),
+                recipients=cadet_hearers(enrollment.cadet),
             )
     return selectors.enrollment_by_id(enrollment_id=enrollment_id)
 
@@ -128,12 +128,8 @@ def _touch(enrollment: Enrollment) -> None:
     )
 
 
-def _hearers(cadet: Cadet) -> list[str]:
-    own = [f"user:{cadet.user_id}"] if cadet.user_id is not None else []
-    return ["role:admin", "role:training_staff", *own]
-
-
-def _told(enrollment: Enrollment) -> dict[str, Any]:
+def enrollment_told(enrollment: Enrollment) -> dict[str, Any]:
+    """What events tell of an enrollment."""
     return {
         "id": enrollment.pk,
         "version": enrollment.version,

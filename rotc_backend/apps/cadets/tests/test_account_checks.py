@@ -28,7 +28,7 @@ def change_role_on_the_site(admin: Person, account: User, role: str) -> Any:
     site = Client()
     site.force_login(admin.user)
     names = ("username", "email", "first_name", "last_name", "status")
-    form = {**{name: getattr(account, name) for name in names}, "role": role}
+    form = {**{name: getattr(account, name) for name in names}, "row_version": account.version, "role": role}
     return site.post(reverse("admin:accounts_user_change", args=[account.pk]), form)
 
 

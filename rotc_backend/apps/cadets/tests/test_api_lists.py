@@ -10,7 +10,7 @@ from apps.cadets.tests.expectations import at_once, fields_of, recorded, refused
 from apps.cadets.tests.factories import CadetPerson, StaffPerson
 
 pytestmark = pytest.mark.django_db(transaction=True)
-STAFF = ["role:admin", "role:training_staff"]
+EVERYBODY = ["role:admin", "role:training_staff", "role:cadet"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ def test_an_administrator_extends_the_list(admin: Person, case: ListCase) -> Non
         "archived_at": None,
         "version": 1,
     }
-    assert told() == [(f"{case.noun}.changed", STAFF)]
+    assert told() == [(f"{case.noun}.changed", EVERYBODY)]
     assert recorded(f"{case.noun}.") == [f"{case.noun}.create"]
 
 

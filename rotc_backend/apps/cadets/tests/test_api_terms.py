@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 PATH = "/api/v1/terms"
 GIVEN = {"school_year": "2027-2028", "semester": "1st", "starts_on": "2027-08-09", "ends_on": "2027-12-17"}
-STAFF = ["role:admin", "role:training_staff"]
+EVERYBODY = ["role:admin", "role:training_staff", "role:cadet"]
 
 
 def test_an_administrator_makes_a_term_that_is_not_yet_current(admin: Person) -> None:
@@ -29,7 +29,7 @@ def test_an_administrator_makes_a_term_that_is_not_yet_current(admin: Person) ->
     assert body == {"id": row.pk, **GIVEN, "is_current": False, "closed_at": None, "version": 1}
     assert answer["ETag"] == '"v1"'
     assert admin.client.get(answer["Location"]).json() == body
-    assert told() == [("term.created", STAFF)]
+    assert told() == [("term.created", EVERYBODY)]
     entry = AuditEntry.objects.get(action="term.create")
     assert (entry.actor, entry.target, entry.after) == (admin.user, f"term:{row.pk}", GIVEN)
 
@@ -75,7 +75,7 @@ def test_a_term_exists_once(admin: Person) -> None:
 def test_the_same_term_made_twice_at_once_is_made_once(admin: Person) -> None:
     answers = at_once(*[lambda: admin.client.post(PATH, GIVEN)] * 3)
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
-    assert told() == [("term.created", STAFF)]
+    assert told() == [("term.created", EVERYBODY)]
 
 
 def test_everybody_reads_terms_and_only_administrators_write_them(
@@ -106,7 +106,7 @@ def test_dates_are_changed_with_the_version_that_was_read(admin: Person, term: T
     assert (answer.status_code, answer.json()["ends_on"], answer["ETag"]) == (200, later, '"v2"')
     assert refused(admin.client.patch(path, {"ends_on": later}, headers={"if-match": tag})) == (412, "version_changed")
     assert refused(admin.client.patch(path, {"ends_on": later})) == (428, "if_match_missing")
-    assert told() == [("term.changed", STAFF)]
+    assert told() == [("term.changed", EVERYBODY)]
     entry = AuditEntry.objects.get(action="term.change")
     assert (entry.before, entry.after) == ({"ends_on": str(term.ends_on)}, {"ends_on": later})
 

@@ -6,6 +6,7 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.cadets import rules
 from apps.cadets.api.serializers.fields import ContactNumberField, LineField, StudentIdField, id_field
 from apps.cadets.api.serializers.lists import TermOutput
 from apps.cadets.models import (
@@ -239,8 +240,8 @@ class CadetInput(OwnCadetInput):
     year_level = serializers.IntegerField(min_value=1, max_value=5, required=False, allow_null=True)
 
     def validate_birthdate(self, value: dt.date | None) -> dt.date | None:
-        if value is not None and not dt.date(1900, 1, 1) <= value < manila_date(now()):
-            raise serializers.ValidationError("Write a day in the past, from 1900 on.", code="out_of_range")
+        if value is not None and not rules.birthdate_is_possible(value, today=manila_date(now())):
+            raise serializers.ValidationError(rules.BIRTHDATE_WORDS, code="out_of_range")
         return value
 
 

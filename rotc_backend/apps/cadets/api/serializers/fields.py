@@ -1,33 +1,32 @@
 """Fields of names and numbers, as people type and paste them."""
 
-import re
-import unicodedata
 from typing import Any
 
 from rest_framework import serializers
 
+from apps.cadets import rules
+
 LARGEST_ID = 2**63 - 1
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
 class LineField(serializers.CharField):
     """One line of text. Marks are composed (NFC) and runs of spaces become one, so that equal names are equal."""
 
-    default_error_messages = {"control_character": "Write it in one line, without invisible characters."}
+    default_error_messages = {"control_character": rules.INVISIBLE_WORDS}
 
     def to_internal_value(self, data: Any) -> str:
         text = super().to_internal_value(data)
-        if _CONTROL.search(text):
+        if rules.INVISIBLE.search(text):
             self.fail("control_character")
-        return " ".join(unicodedata.normalize("NFC", text).split())
+        return rules.composed(text)
 
 
 class StudentIdField(serializers.RegexField):
     def __init__(self, **options: Any) -> None:
         super().__init__(
-            r"^[A-Za-z0-9][A-Za-z0-9._/-]*\Z",
+            rf"^{rules.STUDENT_ID}\Z",
             max_length=32,
-            error_messages={"invalid": "Write letters, digits, and . _ / - between."},
+            error_messages={"invalid": rules.STUDENT_ID_WORDS},
             **options,
         )
 
@@ -35,9 +34,9 @@ class StudentIdField(serializers.RegexField):
 class ContactNumberField(serializers.RegexField):
     def __init__(self, **options: Any) -> None:
         super().__init__(
-            r"^[0-9+() ./-]+\Z",
+            rf"^{rules.CONTACT_NUMBER}\Z",
             max_length=32,
-            error_messages={"invalid": "Write digits, and + ( ) . / - or spaces between."},
+            error_messages={"invalid": rules.CONTACT_NUMBER_WORDS},
             **options,
         )
 

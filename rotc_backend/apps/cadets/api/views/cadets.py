@@ -18,7 +18,6 @@ from apps.cadets.api.serializers.cadets import (
     LinkedAccountInput,
 )
 from apps.cadets.api.views.answers import ETAG, SEEN_BY_STAFF, StaffRead, conflict, given_in, row_answer
-from apps.cadets.models import Term
 from apps.cadets.services import cadets, links
 from core.cache import read_through
 from core.http import Pages, expected_version, page_of
@@ -119,18 +118,7 @@ class CadetsView(StaffRead):
         )
 
     def _page(self, request: Request, query: dict[str, Any]) -> Any:
-        filters = dict(query)
-        term_id: int | None = filters.pop("term", None)
-        asked_for_one = term_id is not None
-        if term_id is None:
-            term_id = Term.objects.filter(is_current=True).values_list("pk", flat=True).first()
-        rows = selectors.cadets_listed(
-            term_id=term_id,
-            enrolled_only=asked_for_one,
-            company_id=filters.pop("company", None),
-            platoon_id=filters.pop("platoon", None),
-            **filters,
-        )
+        rows, term_id = selectors.cadets_filtered(**query)
         pages = Pages()
         page = pages.paginate_queryset(rows, request, self)
         enrollments = selectors.enrollments_in(term_id=term_id or 0, cadet_ids=[cadet.pk for cadet in page])
