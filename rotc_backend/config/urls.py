@@ -8,10 +8,10 @@ from django_celery_beat.models import ClockedSchedule, SolarSchedule
 from apps.accounts.admin import OwnPasswordView
 from apps.accounts.urls import page_urlpatterns
 from apps.operations.urls import health_urlpatterns
+from apps.reports.urls import page_urlpatterns as report_page_urlpatterns
 from config.documents import OpenApiDocument, OpenApiPage
 
 admin.autodiscover()
-admin.site.site_title = admin.site.site_header = "RGMS administration"
 # Roles decide what an account may do, not groups; and the scheduler knows crontabs and intervals only.
 for unused in (Group, ClockedSchedule, SolarSchedule):
     admin.site.unregister(unused)
@@ -31,11 +31,14 @@ urlpatterns = [
     path("api/v1/", include("apps.messaging.urls")),
     path("api/v1/", include("apps.training.urls")),
     path("api/v1/", include("apps.grading.urls")),
+    path("api/v1/", include("apps.imports.urls")),
+    path("api/v1/", include("apps.reports.urls")),
     path("api/v1/operations/", include("apps.operations.urls")),
     path("admin/password_change/", OwnPasswordView.as_view()),
     path("admin/", admin.site.urls),
     # For people: the bare address shows what there is, and browsers ask for the icon by themselves.
     path("", include(page_urlpatterns)),
+    path("", include(report_page_urlpatterns)),
     path("", RedirectView.as_view(pattern_name="docs")),
     path("favicon.ico", Favicon.as_view()),
 ]

@@ -8,8 +8,10 @@ from collections.abc import Callable
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponseBase
+from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
+from core.clock import MANILA
 from core.measure import DatabaseStopwatch, Measure, measuring
 
 logger = logging.getLogger("rgms.request")
@@ -80,3 +82,16 @@ class TrailingSlashMiddleware:
         if request.path_info.startswith("/api/v1/"):
             request.path_info = request.path_info.rstrip("/")
         return self._get_response(request)
+
+
+class AdminSiteMiddleware:
+    """Shows and reads times on the pages of the admin site by the clock in Manila, which is the officers' own."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not request.path_info.startswith("/admin/"):
+            return self._get_response(request)
+        with timezone.override(MANILA):
+            return self._get_response(request)

@@ -1,13 +1,33 @@
 """Many rows of everything around the world of `tests.cast`, in as few statements as possible."""
 
 import datetime as dt
+import io
+import uuid
 
-from apps.accounts.models import AuditEntry, Role, Status, User
+from django.db.models import Max
+from PIL import Image
+
+from apps.accounts.models import (
+    Attempts,
+    AuditEntry,
+    Invitation,
+    PasswordReset,
+    Revocation,
+    Role,
+    Session,
+    Status,
+    User,
+)
 from apps.cadets.models import Cadet, Company, Enrollment, Platoon, StaffProfile, Term
-from apps.grading.models import Adjustment, ExamScore, MeritDemerit
+from apps.events.models import Event
+from apps.grading.models import Adjustment, ExamScore, GradeSheet, GradingPolicy, MeritDemerit
+from apps.grading.rules import UNIT_POLICY
+from apps.imports.models import ImportFile, ImportRow, ImportRun
 from apps.messaging.models import Announcement, AnnouncementPhoto, Message, Notification, ReadMark, Room
-from apps.training.models import AttendanceRecord, ExcuseLetter, StaffAttendanceRecord, TrainingDay
+from apps.operations.models import Probe, ScheduledRun
+from apps.training.models import AttendanceRecord, ExcuseLetter, Scan, ScanEffect, StaffAttendanceRecord, TrainingDay
 from core.clock import now
+from core.uploads import file_store
 from tests.cast import ADMIN, CADET, DAY, STAFF, World
 
 
@@ -25,7 +45,7 @@ def crowd_add(world: World, *, first: int, count: int) -> None:
         )
         for number in numbers
     )
-    Term.objects.bulk_create(
+    terms = Term.objects.bulk_create(
         Term(
             school_year=f"{1000 + number}-{1001 + number}",
             semester="1st",
@@ -34,6 +54,7 @@ def crowd_add(world: World, *, first: int, count: int) -> None:
         )
         for number in numbers
     )
+    GradingPolicy.objects.bulk_create(GradingPolicy(term=term, **UNIT_POLICY) for term in terms)
     companies = Company.objects.bulk_create(Company(name=f"Company {number}") for number in numbers)
     Room.objects.bulk_create(Room(kind="company", company=company) for company in companies)
     Platoon.objects.bulk_create(Platoon(name=f"Platoon {number}") for number in numbers)
@@ -64,6 +85,7 @@ def crowd_add(world: World, *, first: int, count: int) -> None:
         ]
     )
     _chat(world, users)
+    _traces(world, users, enrollments)
     Notification.objects.bulk_create(
         Notification(recipient=world.people[CADET].user, title=f"Note {number}", body="…") for number in numbers
     )
@@ -72,6 +94,139 @@ def crowd_add(world: World, *, first: int, count: int) -> None:
             MeritDemerit(enrollment_id=recorded, kind="merit", points=2, reason="Drill", issued_by=instructor)
             for _ in numbers[: count if recorded == world.ids["enrollment_id"] else 1]
         )
+
+
+def _traces(world: World, users: list[User], enrollments: list[Enrollment]) -> None:
+    """What the running of the system leaves, and files that people exchange."""
+    admin = world.people[ADMIN].user
+    traces_add(users, creator=admin, run_id=int(world.ids["import_id"]), term_id=int(world.ids["term_id"]))
+    Scan.objects.bulk_create(
+        Scan(
+            nonce=uuid.uuid4(),
+            scan_id=uuid.uuid4(),
+            training_day_id=world.ids["training_day_id"],
+            cadet_id=enrollment.cadet_id,
+            scanned_at=now() - 7 * DAY,
+            scanned_by=admin,
+            effect=ScanEffect.TIME_IN,
+        )
+        for enrollment in enrollments
+    )
+    GradeSheet.objects.bulk_create(
+        GradeSheet(  # as a term that was reopened leaves them
+            enrollment=enrollment,
+            revision=1,
+            inputs={},
+            result={},
+            digest="0" * 64,
+            frozen_by=admin,
+            frozen_at=now() - DAY,
+            superseded_at=now(),
+        )
+        for enrollment in enrollments
+    )
+
+
+def traces_add(users: list[User], *, creator: User, run_id: int, term_id: int) -> None:
+    """One row for each user of everything that sign-ins, links, the queue, the schedule and imports leave.
+
+    Rows of imports are those of `run_id`, after the ones that it has.
+    """
+    present = now()
+    day_after = present + DAY
+    Session.objects.bulk_create(
+        Session(user=user, created_at=present, expires_at=day_after, refresh_id="1" * 32) for user in users
+    )
+    Revocation.objects.bulk_create(Revocation(session_id=uuid.uuid4()) for _ in users)
+    Attempts.objects.bulk_create(
+        Attempts(kind=Attempts.Kind.ACCOUNT, key=f"{user.pk}", at=[present], last_at=present) for user in users
+    )
+    Invitation.objects.bulk_create(
+        Invitation(
+            user=user, purpose="first_password", token_digest=f"{user.pk:064}", created_by=creator, expires_at=day_after
+        )
+        for user in users
+    )
+    PasswordReset.objects.bulk_create(
+        PasswordReset(user=user, page="https://rotc.example/", state="sent") for user in users
+    )
+    Probe.objects.bulk_create(Probe(requested_by=creator) for _ in users)
+    ScheduledRun.objects.bulk_create(
+        ScheduledRun(
+            job="sync-attendance",
+            slot=dt.datetime(2020, 1, 1, tzinfo=dt.UTC) + user.pk * dt.timedelta(minutes=15),
+            trigger=ScheduledRun.Trigger.SCHEDULE,
+            owner=uuid.uuid4(),
+            lease_until=present,
+            finished_at=present,
+            outcome=ScheduledRun.Outcomes.SUCCEEDED,
+        )
+        for user in users
+    )
+    Event.objects.bulk_create(Event(type="user.changed", recipients=[f"user:{user.pk}"], data={}) for user in users)
+    runs = ImportRun.objects.bulk_create(
+        ImportRun(
+            kind="cadets",
+            term_id=term_id,
+            state="refused",
+            file_name=f"{user.username}.xlsx",
+            file_bytes=7,
+            counts={"create": 0, "change": 0, "unchanged": 0, "skip": 0, "refuse": 1},
+            created_by=user,
+            asked_by=user,
+            finished_at=present,
+        )
+        for user in users
+    )
+    ImportFile.objects.bulk_create(ImportFile(run=run, content=b"") for run in runs)
+    last = ImportRow.objects.filter(run_id=run_id).aggregate(last=Max("number"))["last"] or 0
+    ImportRow.objects.bulk_create(
+        ImportRow(
+            run_id=run_id,
+            number=number,
+            row=number + 1,
+            fate="change",
+            label=user.username,
+            changes={"course": {"before": "", "after": "BS Forestry"}},
+        )
+        for number, user in enumerate(users, start=last + 1)
+    )
+
+
+def traces_leave(user: User) -> None:
+    """Imports, scans, links, jobs: what the demonstration does not tell of."""
+    term = Term.objects.get(is_current=True)
+    run = ImportRun.objects.create(
+        kind="cadets",
+        term=term,
+        state="ready",
+        file_name="Alpha company.xlsx",
+        file_bytes=7,
+        rows_total=120,
+        counts={"create": 0, "change": 120, "unchanged": 0, "skip": 0, "refuse": 0},
+        created_by=user,
+        asked_by=user,
+    )
+    drawn = io.BytesIO()
+    Image.new("RGB", (120, 160), "olive").save(drawn, "JPEG")
+    picture = file_store(folder="tests", extension="jpg", content=drawn.getvalue())
+    Cadet.objects.filter(pk=Cadet.objects.latest("pk").pk).update(photo=picture)
+    announcement = Announcement.objects.earliest("pk")
+    AnnouncementPhoto.objects.create(announcement=announcement, file=picture, created_by=user)
+    everybody = list(User.objects.filter(role=Role.CADET).order_by("pk")[:120])
+    traces_add(everybody, creator=user, run_id=run.pk, term_id=term.pk)
+    Scan.objects.bulk_create(
+        Scan(
+            nonce=f"00000000-0000-4000-8000-{record.pk:012}",
+            scan_id=f"00000000-0000-4000-9000-{record.pk:012}",
+            training_day_id=record.training_day_id,
+            cadet_id=record.cadet_id,
+            scanned_at=record.created_at,
+            scanned_by=user,
+            effect=ScanEffect.TIME_IN,
+        )
+        for record in AttendanceRecord.objects.order_by("pk")[:120]
+    )
 
 
 def _chat(world: World, users: list[User]) -> None:

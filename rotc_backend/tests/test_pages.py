@@ -64,7 +64,7 @@ def test_an_administrator_signs_in_to_the_admin_site(running_system: RunningSyst
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
-    page.get_by_role("heading", name="Site administration").wait_for(timeout=15_000)
+    page.get_by_role("heading", name="Overview").wait_for(timeout=15_000)
     assert page.get_by_role("link", name="Users").is_visible()
     assert tab.errors == []
 

@@ -4,6 +4,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out
 
 class AccountsConfig(AppConfig):
     name = "apps.accounts"
+    verbose_name = "Accounts"
 
     def ready(self) -> None:
         from apps.accounts import signals

@@ -7,6 +7,7 @@ from django.db.models.signals import post_migrate
 
 class GradingConfig(AppConfig):
     name = "apps.grading"
+    verbose_name = "Grades"
 
     def ready(self) -> None:
         post_migrate.connect(_ensure_default_policy, sender=self)

@@ -5,6 +5,7 @@ from django.apps import AppConfig
 
 class TrainingConfig(AppConfig):
     name = "apps.training"
+    verbose_name = "Training and attendance"
 
     def ready(self) -> None:
         from apps.cadets.services.terms import term_dates_change

@@ -12,11 +12,12 @@ import math
 from collections.abc import Sequence
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from apps.accounts import rules
 from apps.accounts.models import Attempts, User
-from apps.accounts.rules import Guard
+from apps.accounts.rules import Guard, Principal
+from apps.accounts.services.audit import audit_record
 from core.clock import now
 from core.errors import TooManyRequests
 
@@ -125,6 +126,25 @@ def lock_lift(guard: Guard) -> bool:
     locked = Attempts.objects.filter(kind=guard.kind, key=guard.key, locked_until__gt=now()).exists()
     Attempts.objects.filter(kind=guard.kind, key=guard.key).delete()
     return locked
+
+
+def attempts_unlock(*, actor: Principal, attempts_id: int) -> bool:
+    """Lift a lock whose account or address is not known otherwise, and start its count again; whether there was one.
+
+    For an account see `user_unlock`: here only the digest of its name is known.
+    """
+    with transaction.atomic():
+        row = Attempts.objects.select_for_update().filter(pk=attempts_id, locked_until__gt=now()).first()
+        if row is None:
+            return False
+        row.delete()
+        audit_record(
+            actor_id=actor.user_id,
+            action="attempts.unlock",
+            target=f"attempts:{row.kind}:{row.key}",
+            before={"locked_until": row.locked_until},
+        )
+    return True
 
 
 def attempts_cleanup() -> int:

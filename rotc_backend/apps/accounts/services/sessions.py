@@ -168,6 +168,14 @@ def session_end(*, actor: Principal) -> None:
             _end(session, action="session.end", actor_id=actor.user_id)
 
 
+def session_end_of_other(*, actor: Principal, session_id: uuid.UUID) -> None:
+    """End somebody's sign-in as an administrator (a lost telephone): as that person's own sign-out. Idempotent."""
+    with transaction.atomic():
+        session = Session.objects.select_for_update().filter(pk=session_id, ended_at=None).first()
+        if session is not None:
+            _end(session, action="session.end_by_admin", actor_id=actor.user_id)
+
+
 def _end(session: Session, *, action: str, actor_id: int | None) -> None:
     Session.objects.filter(pk=session.pk).update(ended_at=now())
     Revocation.objects.create(session_id=session.pk)

@@ -32,7 +32,8 @@ def change(site: Client, account: User, **changes: str) -> Any:
     """Save the form of an account as an administrator does, with some fields changed."""
     account.refresh_from_db()
     form = {name: getattr(account, name) for name in ("username", "email", "first_name", "last_name", "role", "status")}
-    return site.post(reverse("admin:accounts_user_change", args=[account.pk]), {**form, **changes})
+    sent = {**form, "row_version": account.version, **changes}
+    return site.post(reverse("admin:accounts_user_change", args=[account.pk]), sent)
 
 
 @pytest.mark.parametrize("typed", ["Amina", "amina", "AMINA"])
@@ -346,7 +347,7 @@ def test_two_administrators_who_demote_each_other_at_once_do_not_wait_for_each_o
         assert held.wait(timeout=20)
         other = people[1 - actor]
         names = ("username", "email", "first_name", "last_name", "role", "status")
-        form = {**{name: getattr(other, name) for name in names}, "role": "cadet"}
+        form = {**{name: getattr(other, name) for name in names}, "row_version": other.version, "role": "cadet"}
         return str(sites[actor].post(reverse("admin:accounts_user_change", args=[other.pk]), form).status_code)
 
     def holding() -> str:

@@ -35,7 +35,7 @@ def site_of(admin: Person) -> Client:
 
 def form_of(account: User, **changes: str) -> dict[str, str]:
     names = ("username", "email", "first_name", "last_name", "role", "status")
-    return {**{name: getattr(account, name) for name in names}, **changes}
+    return {**{name: getattr(account, name) for name in names}, "row_version": str(account.version), **changes}
 
 
 def own_password(admin: Person, cadet: Person) -> None:
