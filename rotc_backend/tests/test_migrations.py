@@ -1,4 +1,4 @@
-"""A database of the previous release comes through the migrations with all that it held, and back again.
+"""A database of each previous release comes through the migrations with all that it held, and back again.
 
 Each step runs as a deploy runs it: a process of its own, on a database that nothing else uses.
 """
@@ -8,7 +8,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,33 +24,111 @@ from apps.accounts.tests.factories import PASSWORD
 
 TESTS = Path(__file__).resolve().parent
 SERVICE = TESTS.parent
-# The migrations of release 1.0.0 and the digests of their files: what has run somewhere must never change.
-RELEASED = {
-    "accounts": "0001_initial",
-    "events": "0001_initial",
-    "messaging": "0001_initial",
-    "operations": "0001_initial",
-}
+# Every migration that a release has brought, with the digest of its file: what has run somewhere must never change.
 DIGESTS = {
-    "accounts": "8253556704bb0b1969c9b6e6d2c8a90bfc5c9a6d3e616a742be1a188db36d824",
-    "events": "951cfa338771ab7201f21d99a22ce29c48d402018a3e21ccb8a97f2235a7c3f7",
-    "messaging": "0fc59e417e8bdc02a6821f1167ccb0f5656f5558fd55938020bce192dcd7380f",
-    "operations": "d188a7b5d44b4e62867573dcdb6d8e0836715a25bc3129dd7c764d31efc6057f",
+    "accounts/0001_initial": "8253556704bb0b1969c9b6e6d2c8a90bfc5c9a6d3e616a742be1a188db36d824",
+    "accounts/0002_invitations_and_lockout": "194ca8cf16f8ed1db2e3bb294a5b90251367b0b032838e144d3344ac509bbb02",
+    "cadets/0001_initial": "83f7652950475bcdaf5b343cde8c197bc924116cd61e93b30d7e522352274ae2",
+    "cadets/0002_lists": "f78116cb11d4dd4aca0806a72f2968cd5188847d10b01de75a3fa320a7aa6e67",
+    "events/0001_initial": "951cfa338771ab7201f21d99a22ce29c48d402018a3e21ccb8a97f2235a7c3f7",
+    "grading/0001_initial": "f84ce260a19ec7d142308daf493ec59944ca1929ff879fdc71465fdd88322708",
+    "grading/0002_default_policy": "520d2e994c9a110e525e5b0210b6eacb853a2d7973a16ee9855bf640f5b56c5d",
+    "messaging/0001_initial": "0fc59e417e8bdc02a6821f1167ccb0f5656f5558fd55938020bce192dcd7380f",
+    "messaging/0002_rooms_announcements": "f9e20a41b0e1a8c67b05bd161e6fd48a337685a39656827121e6b68043319042",
+    "operations/0001_initial": "d188a7b5d44b4e62867573dcdb6d8e0836715a25bc3129dd7c764d31efc6057f",
+    "operations/0002_scheduled_run_crontab": "abb9478c9d2debf0cae9e1d3db8ea075ef9c5543207cf8e703737b146224b003",
+    "training/0001_initial": "948780f5a356f04e1e48d1066f9adbd3b9f458c4adf9ae93fc56ae43016ffa6c",
 }
-NEW_APPS = ("grading", "training", "cadets")  # in the order in which they can go
 FRAMEWORK = ("admin", "auth", "contenttypes", "sessions", "django_celery_beat")
 OPS = ("ops.scheduled_run",)
-TABLES = (
-    "accounts_user",
-    "accounts_session",
-    "accounts_revocation",
-    "accounts_tokengeneration",
-    "accounts_auditentry",
-    "messaging_notification",
-    "event",
-    "event_head",
-    "operations_probe",
-    *OPS,
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """Where its migrations ended, the apps that came after it in the order in which they can go, and rows it wrote.
+
+    `tables` are those whose rows are followed.
+    """
+
+    number: str
+    migrations: Mapping[str, str]
+    later_apps: tuple[str, ...]
+    tables: tuple[str, ...]
+    least_rows: int
+
+    @property
+    def statements(self) -> bytes:
+        return (TESTS / f"release_{self.number.replace('.', '_')}.sql").read_bytes()
+
+
+RELEASES = (
+    Release(
+        number="1.0.0",
+        migrations=dict.fromkeys(("accounts", "events", "messaging", "operations"), "0001_initial"),
+        later_apps=("imports", "grading", "training", "cadets"),
+        tables=(
+            "accounts_user",
+            "accounts_session",
+            "accounts_revocation",
+            "accounts_tokengeneration",
+            "accounts_auditentry",
+            "messaging_notification",
+            "event",
+            "event_head",
+            "operations_probe",
+            *OPS,
+        ),
+        least_rows=20,
+    ),
+    Release(
+        number="1.1.0",
+        migrations={
+            "accounts": "0002_invitations_and_lockout",
+            "cadets": "0002_lists",
+            "events": "0001_initial",
+            "grading": "0002_default_policy",
+            "messaging": "0002_rooms_announcements",
+            "operations": "0002_scheduled_run_crontab",
+            "training": "0001_initial",
+        },
+        later_apps=("imports",),
+        tables=(
+            "accounts_attempts",
+            "accounts_auditentry",
+            "accounts_invitation",
+            "accounts_passwordreset",
+            "accounts_revocation",
+            "accounts_session",
+            "accounts_tokengeneration",
+            "accounts_user",
+            "cadets_cadet",
+            "cadets_company",
+            "cadets_enrollment",
+            "cadets_platoon",
+            "cadets_staffprofile",
+            "cadets_term",
+            "event",
+            "event_head",
+            "grading_adjustment",
+            "grading_examscore",
+            "grading_gradesheet",
+            "grading_gradingpolicy",
+            "grading_meritdemerit",
+            "messaging_announcement",
+            "messaging_announcementphoto",
+            "messaging_message",
+            "messaging_notification",
+            "messaging_readmark",
+            "messaging_room",
+            "operations_probe",
+            "training_attendancerecord",
+            "training_excuseletter",
+            "training_staffattendancerecord",
+            "training_trainingday",
+            *OPS,
+        ),
+        least_rows=200,
+    ),
 )
 _COMMANDS = """
 import json, sys
@@ -75,7 +154,7 @@ with override_settings(PASSWORD_HASHERS=base.PASSWORD_HASHERS):
         answers[username] = [answer.status_code, answer.json()]
         if answer.status_code == 200:
             headers = {"authorization": "Bearer " + answer.json()["access"]}
-            answers[username].append(client.get("/api/v1/notifications", headers=headers).json())
+            answers[username] += [client.get(path, headers=headers).json() for path in sys.argv[3:]]
 print(json.dumps(answers))
 """
 
@@ -91,15 +170,15 @@ class Database:
     def manage(self, *command: str) -> None:
         self._run(_COMMANDS, json.dumps([command]))
 
-    def sign_in(self, *usernames: str) -> dict[str, Any]:
-        """[status, answer, own notifications] by username."""
-        answers: dict[str, Any] = json.loads(self._run(_SIGN_IN, json.dumps(usernames), PASSWORD).splitlines()[-1])
+    def sign_in(self, *usernames: str, read: Sequence[str] = ()) -> dict[str, Any]:
+        """[status, answer, what each of the paths then answered] by username."""
+        output = self._run(_SIGN_IN, json.dumps(usernames), PASSWORD, *read)
+        answers: dict[str, Any] = json.loads(output.splitlines()[-1])
         return answers
 
-    def rows(self) -> dict[str, list[dict[str, Any]]]:
-        """All rows of the released tables."""
+    def rows(self, tables: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
         with psycopg.connect(self.url, row_factory=dict_row) as connection:
-            return {table: connection.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall() for table in TABLES}  # noqa: S608
+            return {table: connection.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall() for table in tables}  # noqa: S608
 
     def tables(self) -> set[str]:
         with psycopg.connect(self.url) as connection:
@@ -120,12 +199,11 @@ class Database:
         return done.stdout
 
 
-@pytest.fixture(scope="module")
-def empty_database() -> Iterator[Database]:
+@contextmanager
+def empty_database(name: str) -> Iterator[Database]:
     server = settings.DATABASES["default"]
     account = f"{quote(server['USER'])}:{quote(server['PASSWORD'])}"
     address = f"postgresql://{account}@{server['HOST']}:{server['PORT']}"
-    name = f"rgms_released_{os.getpid()}"
     with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
         try:
@@ -138,6 +216,7 @@ def empty_database() -> Iterator[Database]:
 class Journey:
     """The same database at four times: as released, brought forward, taken back, and forward again."""
 
+    release: Release
     database: Database
     released: Mapping[str, list[dict[str, Any]]]
     forward: Mapping[str, list[dict[str, Any]]]
@@ -148,19 +227,25 @@ class Journey:
     again: Mapping[str, list[dict[str, Any]]]
 
 
-@pytest.fixture(scope="module")
-def journey(empty_database: Database) -> Journey:
-    database = empty_database
-    database.migrate(*RELEASED.items(), *[(name,) for name in FRAMEWORK])
+@pytest.fixture(scope="module", params=RELEASES, ids=lambda release: release.number)
+def journey(request: pytest.FixtureRequest) -> Iterator[Journey]:
+    release: Release = request.param
+    with empty_database(f"rgms_{release.number}_{os.getpid()}") as database:
+        yield travel(release, database)
+
+
+def travel(release: Release, database: Database) -> Journey:
+    database.migrate(*release.migrations.items(), *[(name,) for name in FRAMEWORK])
     with psycopg.connect(database.url) as connection:
-        connection.execute((TESTS / "release_1_0_0.sql").read_text().encode())
-    released, tables_released = database.rows(), database.tables()
+        connection.execute(release.statements)
+    released, tables_released = database.rows(release.tables), database.tables()
     database.migrate(())
-    forward, tables_forward = database.rows(), database.tables()
-    database.migrate(*[(name, "zero") for name in NEW_APPS], *reversed(RELEASED.items()))
-    back, tables_back = database.rows(), database.tables()
+    forward, tables_forward = database.rows(release.tables), database.tables()
+    database.migrate(*[(name, "zero") for name in release.later_apps], *reversed(list(release.migrations.items())))
+    back, tables_back = database.rows(release.tables), database.tables()
     database.migrate(())
     return Journey(
+        release=release,
         database=database,
         released=released,
         tables_released=tables_released,
@@ -168,20 +253,27 @@ def journey(empty_database: Database) -> Journey:
         tables_forward=tables_forward,
         back=back,
         tables_back=tables_back,
-        again=database.rows(),
+        again=database.rows(release.tables),
     )
 
 
 def test_no_released_migration_was_changed() -> None:
-    found = {
-        name: hashlib.sha256((SERVICE / "apps" / name / "migrations" / f"{file}.py").read_bytes()).hexdigest()
-        for name, file in RELEASED.items()
-    }
+    found = {}
+    for name in DIGESTS:
+        app, _, file = name.partition("/")
+        content = (SERVICE / "apps" / app / "migrations" / f"{file}.py").read_bytes()
+        found[name] = hashlib.sha256(content).hexdigest()
     assert found == DIGESTS, "add a migration instead: databases exist on which this one has run"
 
 
+def test_the_migrations_of_every_release_have_a_digest() -> None:
+    last = {f"{app}/{file}" for release in RELEASES for app, file in release.migrations.items()}
+    assert sorted(last - set(DIGESTS)) == []
+
+
 def test_rows_of_the_release_are_all_there_and_unchanged_after_migrating(journey: Journey) -> None:
-    assert sum(len(rows) for rows in journey.released.values()) >= 20
+    assert [table for table, rows in journey.released.items() if not rows] == []
+    assert sum(map(len, journey.released.values())) >= journey.release.least_rows
     assert kept(journey.released, journey.forward) == journey.released
 
 
@@ -195,6 +287,9 @@ def kept(before: Mapping[str, list[dict[str, Any]]], after: Mapping[str, list[di
 
 def test_the_new_tables_come_with_their_first_rows(journey: Journey) -> None:
     added = journey.tables_forward - journey.tables_released
+    assert {"training_scan", "imports_importrun"} <= added
+    if journey.release.number != "1.0.0":
+        return
     assert {"cadets_cadet", "training_attendancerecord", "grading_gradesheet"} <= added
     with psycopg.connect(journey.database.url) as connection:
         companies = connection.execute("SELECT name FROM cadets_company ORDER BY position").fetchall()
@@ -218,14 +313,49 @@ def test_what_went_back_comes_forward_again(journey: Journey) -> None:
 
 
 def test_people_of_the_release_sign_in_to_the_new_code(journey: Journey) -> None:
-    answers = journey.database.sign_in("amina", "RAMON", "liza", "2026-00007", "omar")
-    codes = {name: (answer[0], answer[1].get("code")) for name, answer in answers.items()}
-    assert codes == {
-        "amina": (200, None),
-        "RAMON": (200, None),
-        "liza": (200, None),
-        "2026-00007": (403, "account_pending"),
-        "omar": (403, "account_archived"),
-    }
-    assert answers["liza"][1]["user"]["id"] == 13
-    assert [notification["id"] for notification in answers["liza"][2]["results"]] == [42, 41]
+    sign_in, read = journey.database.sign_in, ["/api/v1/notifications"]
+    if journey.release.number == "1.0.0":
+        answers = sign_in("amina", "RAMON", "liza", "2026-00007", "omar", read=read)
+        expected = {
+            "amina": (200, None),
+            "RAMON": (200, None),
+            "liza": (200, None),
+            "2026-00007": (403, "account_pending"),
+            "omar": (403, "account_archived"),
+        }
+        person, notifications = 13, [42, 41]
+    else:
+        answers = sign_in("amina", "RAMON", "liza", "wahid", "salazar", read=read)
+        expected = {
+            "amina": (200, None),
+            "RAMON": (200, None),
+            "liza": (200, None),
+            "wahid": (403, "account_pending"),
+            "salazar": (403, "account_archived"),
+        }
+        person, notifications = 3, [16, 1]
+    assert {name: (answer[0], answer[1].get("code")) for name, answer in answers.items()} == expected
+    assert answers["liza"][1]["user"]["id"] == person
+    assert [notification["id"] for notification in answers["liza"][2]["results"]] == notifications
+
+
+# Release 1.0.0 has no grades.
+@pytest.mark.parametrize("journey", RELEASES[1:], ids=lambda release: release.number, indirect=True)
+def test_what_the_release_recorded_and_froze_gives_the_same_grades_in_the_new_code(journey: Journey) -> None:
+    standing, attendance = journey.database.sign_in(
+        "liza", read=["/api/v1/cadets/me/standing", "/api/v1/cadets/me/attendance"]
+    )["liza"][2:]
+    # Without what changes as days of the term go by.
+    assert (standing["aptitude"]["points"], standing["aptitude"]["merits_unused"]) == ("30.00", 5)
+    assert (standing["subject"]["computed"], standing["subject"]["points"]) == ("33.40", "34.65")
+    assert standing["subject"]["exams"] == {"prelim": "85.00", "midterm": "77.25", "final": "88.25"}
+    assert attendance["totals"]["excused"] == 1
+    records = [day["record"] for day in attendance["days"] if day["record"]]
+    assert [(record["status"], record["source"], record["remarks"]) for record in records] == [
+        ("excused", "sync", "Macaraeg had a fever.")
+    ]
+    day, verification = journey.database.sign_in(
+        "amina", read=["/api/v1/training-days/1", "/api/v1/terms/3/verification"]
+    )["amina"][2:]
+    assert (day["location"], day["late_after"]) == ("Parade ground", None)
+    assert (verification["in_force"], verification["sound"], verification["findings"]) == (1, True, [])
