@@ -17,7 +17,7 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,8 +72,9 @@ class Member(Protocol):
 class _Reading:
     epoch: uuid.UUID
     position: int
-    events: Sequence[Event]
-    revoked: frozenset[Principal]
+    events: Sequence[Event] = ()
+    revoked: frozenset[Principal] = frozenset()
+    is_broken: bool = False  # it does not go on where the last reading ended
 
 
 class Hub:
@@ -200,9 +201,9 @@ class Hub:
         """Read and hand out once; returns whether there may be more at once."""
         self._woken.clear()  # before reading: a wake-up that comes from here on is for the next tick
         reading = await self._read()
-        if self._head is None or _is_another_log(self._head, epoch=reading.epoch, position=reading.position):
+        if self._head is None or reading.is_broken:
             logger.info("The event log is read from %s:%s on", reading.epoch, reading.position)
-            # After a restore positions mean something else: clients come again, and are told to fetch anew.
+            # Clients come again, and are told to fetch anew what can no longer be told.
             for member in self._all_members():
                 await _close(member, CloseCode.SERVICE_RESTART, "service_restart")
             self._head = ResumeId(epoch=reading.epoch, position=reading.position)
@@ -300,16 +301,16 @@ def _read_log(head: ResumeId | None, principals: Iterable[Principal]) -> _Readin
         while services.sequence() == services.SEQUENCED_AT_ONCE:
             pass
         end = selectors.head()
-    if head is None or _is_another_log(head, epoch=end.epoch, position=end.position):
-        return _Reading(epoch=end.epoch, position=end.position, events=(), revoked=frozenset())
+    if head is None:
+        return _Reading(epoch=end.epoch, position=end.position)
+    if head.epoch != end.epoch or head.position > end.position:  # a backup's log is in its place
+        return _Reading(epoch=end.epoch, position=end.position, is_broken=True)
     # Before the events: who was signed out must not hear what happened afterwards.
     revoked = frozenset(principal for principal in principals if is_revoked(principal))
     events = selectors.events_after(head.position, READ_AT_ONCE) if end.position > head.position else []
-    return _Reading(epoch=end.epoch, position=end.position, events=events, revoked=revoked)
-
-
-def _is_another_log(head: ResumeId, *, epoch: uuid.UUID, position: int) -> bool:
-    return head.epoch != epoch or head.position > position
+    # What this process did not read for as long as events are kept is gone; positions have no other holes.
+    is_broken = end.position > head.position and (not events or events[0].position != head.position + 1)
+    return _Reading(epoch=end.epoch, position=end.position, events=events, revoked=revoked, is_broken=is_broken)
 
 
 def event_frame(event: Event, *, epoch: uuid.UUID) -> Frame:
@@ -358,12 +359,13 @@ class OncePerOutage(logging.Filter):
 
     silence = 30.0  # seconds without a record that separate two outages
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
+        self._clock = clock
         self._last = float("-inf")
 
     def filter(self, record: logging.LogRecord) -> bool:
-        present = time.monotonic()
+        present = self._clock()
         is_first = present - self._last > self.silence
         self._last = present
         record.exc_info = None

@@ -26,6 +26,11 @@ from core.clock import now
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.fixture(autouse=True)
+def _nobody_says_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.realtime.hub.GOODBYE_SECONDS", 0.01)  # these clients never answer a close
+
+
 @dataclass(frozen=True, kw_only=True)
 class Saluted(messages.Event):
     type: ClassVar[str] = "realtime.tests.saluted"
@@ -227,6 +232,31 @@ def test_a_revoked_session_is_closed_before_it_hears_anything_more() -> None:
     assert len(other.heard) == 1
 
 
+@pytest.mark.parametrize("kept", [0, 1])
+def test_events_that_were_removed_before_this_process_read_them_end_all_sockets(kept: int) -> None:
+    before, after = Remembering(), Remembering()
+
+    def remove() -> None:
+        salute(1, 2, 3)
+        services.sequence()
+        rows = Event.objects.order_by("position")
+        Event.objects.filter(pk__in=[row.pk for row in rows[: 3 - kept]]).delete()
+
+    async def scene(hub: Hub, write: Write) -> None:
+        await hub.join(before)
+        await write(remove)
+        await hub.tick()
+        place = await hub.join(after)
+        assert place.position == 3, "who comes now stands at the end"
+        await write(salute, 4)
+        await hub.tick()
+
+    with_hub(scene)
+    assert [frame.data["number"] for frame in before.heard] == [4], "this one stays although it was told to go"
+    assert before.ended[0] == (CloseCode.SERVICE_RESTART, "service_restart")
+    assert [frame.data["number"] for frame in after.heard] == [4]
+
+
 @pytest.mark.parametrize("how", ["epoch", "position"])
 def test_another_log_in_its_place_ends_all_sockets_and_is_followed_from_its_end(how: str) -> None:
     before, after = Remembering(), Remembering()
@@ -342,10 +372,9 @@ def test_an_outage_is_told_at_its_beginning_and_its_end(caplog: pytest.LogCaptur
     assert caplog.messages == ["The database is away: DatabaseError", "The database is back"]
 
 
-def test_the_channel_layers_tracebacks_become_one_line_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_channel_layers_tracebacks_become_one_line_an_outage() -> None:
     times = iter([0.0, 1.0, 2.0, 60.0])
-    monkeypatch.setattr("apps.realtime.hub.time.monotonic", lambda: next(times))
-    once = OncePerOutage()
+    once = OncePerOutage(clock=lambda: next(times))
     records = [logging.LogRecord("x", logging.ERROR, "", 0, "boom", (), (None, None, None)) for _ in range(4)]
     assert [once.filter(record) for record in records] == [True, False, False, True]
     assert records[0].exc_info is None
