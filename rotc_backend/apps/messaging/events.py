@@ -1,8 +1,8 @@
 import datetime as dt
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
-from core.messages import Event, Json
+from core.messages import Event
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,13 @@ class RoomOpened(Event):
     kind: str
 
 
+class Author(TypedDict):
+    id: int
+    username: str
+    name: str
+    role: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class MessageCreated(Event):
     """The message as `GET rooms/{id}/messages` gives it. `client_id` lets its author's client recognise its own."""
@@ -54,7 +61,7 @@ class MessageCreated(Event):
 
     id: int
     room_id: int
-    author: dict[str, Json]
+    author: Author
     body: str
     client_id: str
     created_at: dt.datetime

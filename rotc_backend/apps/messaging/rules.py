@@ -47,6 +47,7 @@ STAFF_STANDING_TYPES = frozenset({CompanyChanged.type})
 TYPING = "typing"
 TYPING_SECONDS = 2.0  # between two of one person in one room: it is shown for a few seconds
 LARGEST_HISTORY, USUAL_HISTORY = 100, 50  # messages of one answer
+LARGEST_ANSWER = 262_144  # bytes of history in one frame: a client is dropped that leaves a megabyte unread
 
 STAFF_ROLES = (f"role:{ADMIN}", f"role:{TRAINING_STAFF}")
 EVERYBODY = (*STAFF_ROLES, f"role:{CADET}")

@@ -1,6 +1,6 @@
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from django.conf import settings
@@ -24,7 +24,9 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 DATABASE_SECONDS = 5.0
-READ_SECONDS = 30.0  # for a client to read a part of what it has missed, before it counts as one that does not read
+READ_SECONDS = (
+    30.0  # for a client to read the next part of what it has missed, before it counts as one that does not read
+)
 REPLAYED_AT_ONCE = 500  # events
 UNREAD_WHILE_REPLAYING = 131_072  # bytes that may wait for the client before more of the past is sent
 _AWAY = (DatabaseError, InterfaceError, Unavailable, TimeoutError)
@@ -35,6 +37,31 @@ async def in_database(function: Callable[..., Any], *arguments: object) -> Any:
     """`function(*arguments)` in a thread of its own. Raises TimeoutError after DATABASE_SECONDS."""
     async with asyncio.timeout(DATABASE_SECONDS):
         return await _threads.run(function, *arguments)
+
+
+async def while_connected(
+    work: Coroutine[Any, Any, None], receive: Receive, *, gone: str
+) -> list[dict[str, Any]] | None:
+    """Do `work`, and return what the client has said meanwhile; None when it has gone, which ends the work.
+
+    Nobody would answer a wait for a client that has gone, and it would keep its place for as long.
+    """
+    said: list[dict[str, Any]] = []
+    working = asyncio.ensure_future(work)
+    try:
+        while not working.done():
+            hearing = asyncio.ensure_future(receive())
+            await asyncio.wait({working, hearing}, return_when=asyncio.FIRST_COMPLETED)
+            if not hearing.done():
+                hearing.cancel()  # which loses nothing: it stays in the queue
+            elif hearing.result()["type"] == gone:
+                return None
+            else:
+                said.append(hearing.result())
+        working.result()
+    finally:
+        working.cancel()
+    return said
 
 
 class Wire(Protocol):
@@ -198,21 +225,25 @@ class Delivery:
         """Send `missed` and all pages after it; returns why the client has to fetch again after all, or None."""
         while missed:
             for frame in missed:
+                if self._is_closed:
+                    return None
                 if self.hears(frame.type):
                     await self._say(frame)
-            if self._is_closed:
-                break
-            try:
-                async with asyncio.timeout(READ_SECONDS):
-                    await self._wire.read_down_to(UNREAD_WHILE_REPLAYING)
-            except TimeoutError as error:
-                raise SocketRefused(code=CloseCode.TRY_AGAIN_LATER, reason="slow_reader") from error
+                    await self._until_read()
             if len(missed) < REPLAYED_AT_ONCE:
                 break
             problem, missed = await self._page(missed[-1].position, place)
             if problem is not None:
                 return problem
         return None
+
+    async def _until_read(self) -> None:
+        """Let the client keep up: what was missed may be many times what may wait for it. Raises SocketRefused."""
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                await self._wire.read_down_to(UNREAD_WHILE_REPLAYING)
+        except TimeoutError as error:
+            raise SocketRefused(code=CloseCode.TRY_AGAIN_LATER, reason="slow_reader") from error
 
     # --- The database -------------------------------------------------------------------------------------------------
 

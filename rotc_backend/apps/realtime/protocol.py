@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from daphne.http_protocol import WebRequest
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet.interfaces import IPushProducer
-from zope.interface import implementer
+from zope.interface import implementer  # type: ignore[import-untyped]
 
 from apps.realtime.rules import LARGEST_FRAME, CloseCode
 
@@ -128,8 +128,12 @@ class BoundedWebRequest(WebRequest):
     What the kernel takes counts as read: it bounds its own buffers, and HTTP has no word for having read.
     """
 
+    uri: bytes
+
+    _full: ClassVar[set[BoundedWebRequest]] = set()  # whose bytes the kernel does not take
+    _together: ClassVar[int] = 0
+
     _is_stream = False
-    _is_full = False
     _unread = 0  # bytes written since the kernel took no more
     _awaited: asyncio.Future[None] | None = None
 
@@ -148,13 +152,35 @@ class BoundedWebRequest(WebRequest):
             self._is_stream = True
             self.registerProducer(self, True)
         super().handle_reply(message)
-        if self._is_full:
-            self._unread += len(message.get("body", b""))
-            if self._unread > UNREAD_MOST and self.channel is not None:
-                logger.info("A client that leaves %s bytes unread is dropped", self._unread)
-                self.channel.abortConnection()
+        if self in self._full:
+            self._count(len(message.get("body", b"")))
+
+    def _count(self, size: int) -> None:
+        self._unread += size
+        BoundedWebRequest._together += size
+        if self._unread > UNREAD_MOST:
+            self._drop()
+        elif self._together > UNREAD_MOST_TOGETHER:
+            max(self._full, key=lambda request: request._unread)._drop()
+
+    def _drop(self) -> None:
+        logger.info("A client that leaves %s bytes unread is dropped", self._unread)
+        self._take_all()
+        if self.channel is not None:
+            self.channel.abortConnection()
+
+    def _take_all(self) -> None:
+        BoundedWebRequest._together -= self._unread
+        self._unread = 0
+        self._full.discard(self)
+        self._tell_awaited()
+
+    def connectionLost(self, reason: Any) -> None:  # noqa: N802 - Twisted's name
+        self._take_all()
+        super().connectionLost(reason)
 
     def finish(self) -> None:
+        self._take_all()
         if self._is_stream and self.producer is not None:
             self.unregisterProducer()
         super().finish()
@@ -164,17 +190,16 @@ class BoundedWebRequest(WebRequest):
             super().check_timeouts()
 
     def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
-        self._is_full = True
+        self._full.add(self)
 
     def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
-        self._is_full, self._unread = False, 0
-        self._tell_awaited()
+        self._take_all()
 
     def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
         """The connection is lost; `connectionLost` follows."""
 
     def _tell_awaited(self) -> None:
-        if self._awaited is not None and not self._is_full:
+        if self._awaited is not None and self not in self._full:
             if not self._awaited.done():
                 self._awaited.set_result(None)
             self._awaited = None

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from apps.accounts.authentication import bearer_token
 from apps.accounts.rules import Principal
 from apps.realtime.admission import header, origin_admitted, principal_admitted, query_of
-from apps.realtime.delivery import Delivery, Receive, Scope, Send
+from apps.realtime.delivery import Delivery, Receive, Scope, Send, while_connected
 from apps.realtime.rules import CLOSED, CloseCode, Frame, SocketRefused
 from apps.realtime.streams import Stream
 from core.clock import iso, now
@@ -199,7 +199,9 @@ class EventStream:
         """Until either side ends it. Raises DomainError for what is refused before the first byte."""
         try:
             try:
-                await self._delivery.begin(last_event_id)
+                beginning = self._delivery.begin(last_event_id)
+                if await while_connected(beginning, receive, gone="http.disconnect") is None:
+                    return
             except SocketRefused as refusal:
                 await self._delivery.close(refusal.code, refusal.reason)
             if self._refusal is not None:

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from apps.accounts.rules import Principal
-from apps.realtime.delivery import Delivery, Receive, Scope, Send, in_database
+from apps.realtime.delivery import Delivery, Receive, Scope, Send, in_database, while_connected
 from apps.realtime.hub import hub
 from apps.realtime.rules import (
     ANSWER,
@@ -73,13 +73,13 @@ class Socket:
     async def serve(self, receive: Receive, *, last_event_id: str | None) -> None:
         self._watch()
         try:
-            await self._delivery.begin(last_event_id)
-            while True:
-                message = await receive()
-                if message["type"] == "websocket.disconnect":
-                    return
-                if message["type"] == "websocket.receive" and not self._delivery.is_closed:
-                    await self._hear(message)
+            early = await while_connected(self._delivery.begin(last_event_id), receive, gone="websocket.disconnect")
+            if early is None:
+                return
+            for message in early:
+                await self._hear(message)
+            while (message := await receive())["type"] != "websocket.disconnect":
+                await self._hear(message)
         except SocketRefused as refusal:
             await self._delivery.close(refusal.code, refusal.reason)
             await until_disconnected(receive)
@@ -89,6 +89,8 @@ class Socket:
             self._delivery.finish()
 
     async def _hear(self, message: dict[str, Any]) -> None:
+        if self._delivery.is_closed:
+            return
         self._heard_at = self._loop.time()
         text = message.get("text")
         if text is None:

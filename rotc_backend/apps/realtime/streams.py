@@ -54,7 +54,12 @@ class Stream:
         raise NotImplementedError
 
     def recipients(self) -> Sequence[str]:
-        """Whom the client is in the log's words, now. Raises SocketRefused for who may not hear the stream at all."""
+        """Whom the client is in the log's words, now: what is for any of these, and `hears` lets through.
+
+        Raises SocketRefused for who may not hear the stream at all. The hub also looks at what is for the account and
+        for the role, so that `standing_types` are noticed; who wants to hear such events names them here, or they are
+        left out when the client comes back.
+        """
         return (f"user:{self.principal.user_id}",)
 
     def welcome(self) -> dict[str, Any]:

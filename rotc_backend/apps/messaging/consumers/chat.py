@@ -1,3 +1,4 @@
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from apps.realtime.rules import ClientFrame, CloseCode, SocketRefused
 from apps.realtime.streams import Answer, Stream, Told
 from core.clock import iso
 from core.errors import NotFound, PermissionRefused
+from core.messages import Json
 
 EVENT_TYPES = frozenset({MessageCreated.type, MessageEdited.type, MessageDeleted.type, MessageRead.type, rules.TYPING})
 
@@ -89,9 +91,16 @@ class ChatStream(Stream):
         limit = min(fields.get("limit", rules.USUAL_HISTORY), rules.LARGEST_HISTORY)
         room = rooms.room_enter(actor=self.principal, room_id=self.room_id)
         found, next_before = selectors.history(room=room, before=fields.get("before"), limit=limit)
-        return Answer(
-            data={"messages": [messages.message_told(one).data() for one in found], "next_before": next_before}
-        )
+        shown: list[dict[str, Json]] = []
+        size = 0
+        for message in found:
+            told = messages.message_told(message).data()
+            size += len(json.dumps(told))
+            if shown and size > rules.LARGEST_ANSWER:
+                next_before = found[len(shown) - 1].pk
+                break
+            shown.append(told)
+        return Answer(data={"messages": shown, "next_before": next_before})
 
     def _type(self, data: Any) -> Answer:
         rules.frame_fields(data or {}, required={})

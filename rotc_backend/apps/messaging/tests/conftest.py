@@ -1,4 +1,6 @@
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -61,3 +63,14 @@ def daphne(transactional_db: None, daphne_of_module: Daphne) -> Daphne:
     # The test before this one emptied the tables, which began a new epoch; its hub must have noticed.
     daphne_of_module.await_output(str(EventHead.objects.get().epoch))
     return daphne_of_module
+
+
+@pytest.fixture
+def elsewhere(transactional_db: None, tmp_path: Path) -> Callable[..., AbstractContextManager[Daphne]]:
+    """A maker of daphnes of the test's own: `with elsewhere(REDIS_URL=…) as daphne`; `options` are the command's."""
+    logs = (tmp_path / f"daphne-{number}.log" for number in itertools.count(1))
+
+    def elsewhere(options: Sequence[str] = (), **environment: str) -> AbstractContextManager[Daphne]:
+        return daphne_running(log=next(logs), environment=environment, options=options)
+
+    return elsewhere

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -53,7 +53,9 @@ class Daphne:
 
 
 @contextlib.contextmanager
-def daphne_running(*, log: Path, environment: Mapping[str, str] | None = None) -> Iterator[Daphne]:
+def daphne_running(
+    *, log: Path, environment: Mapping[str, str] | None = None, options: Sequence[str] = ()
+) -> Iterator[Daphne]:
     """daphne with the testing settings on the test run's stores; ready when it listens."""
     variables = {
         **os.environ,
@@ -63,7 +65,7 @@ def daphne_running(*, log: Path, environment: Mapping[str, str] | None = None) -
         "PYTHONUNBUFFERED": "1",
         **(environment or {}),
     }
-    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", "0", "-v", "1"]
+    command = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", "0", "-v", "1", *options]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, "config.asgi:application"],

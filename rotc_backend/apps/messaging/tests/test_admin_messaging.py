@@ -7,9 +7,10 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from apps.accounts.models import AuditEntry
+from apps.accounts.selectors import principal_of_user
 from apps.events.models import Event
 from apps.messaging.models import Announcement, AnnouncementPhoto, Message, Room
-from apps.messaging.services import announcements
+from apps.messaging.services import announcements, messages
 from apps.messaging.tests import factories
 from apps.messaging.tests.factories import Unit
 from tests.admin_pages import Site, refusals
@@ -127,6 +128,22 @@ def test_words_cannot_be_guessed_by_filters_of_ones_own(site: Site, unit: Unit, 
     factories.said(unit.direct(unit.liza, unit.bea), unit.liza, "a secret plan")
     answer = site.client.get(reverse(f"admin:messaging_{page}_changelist"), {lookup: "a secret"})
     assert answer.status_code == 400
+
+
+def test_the_events_that_tell_of_a_message_do_not_show_its_words(site: Site, unit: Unit) -> None:
+    room = unit.direct(unit.liza, unit.bea)
+    author = principal_of_user(unit.liza.user)
+    message, _ = messages.message_send(actor=author, room_id=room.pk, body="a secret plan", client_id="1")
+    messages.message_edit(actor=author, message_id=message.pk, body="a better secret")
+    rows = Event.objects.filter(type__in=["message.created", "message.edited"])
+    assert len(rows) == 2
+    for event in rows:
+        page = site.page_of(event)
+        assert "secret" not in page
+        assert "characters)" in page
+    for lookup in ("data__icontains", "data__body__startswith"):
+        assert site.client.get(reverse("admin:events_event_changelist"), {lookup: "a"}).status_code == 400
+    assert recorded("room.look") == []
 
 
 def test_to_read_a_direct_message_of_two_others_leaves_the_trace_of_the_api(site: Site, unit: Unit) -> None:

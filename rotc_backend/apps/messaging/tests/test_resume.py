@@ -2,19 +2,23 @@
 
 import datetime as dt
 import json
+import socket
+import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from apps.accounts.tests.factories import Person
 from apps.events import services
 from apps.events.models import Event, EventHead
-from apps.messaging.events import NotificationRemoved
+from apps.messaging.events import NotificationCreated, NotificationRemoved
 from apps.messaging.tests.daphne_process import Daphne
-from apps.messaging.tests.socket_clients import nothing_comes, notify, receive, welcomed
+from apps.messaging.tests.socket_clients import code_of, nothing_comes, notify, opened, receive, welcomed
 from core.clock import now
 
 
@@ -59,6 +63,53 @@ def test_more_than_is_read_at_once_comes_whole(daphne: Daphne, cadet: Person) ->
         )
     with welcomed(daphne, cadet, last=last) as (client, _):
         assert [receive(client)["data"]["id"] for _ in range(1300)] == list(range(1, 1301))
+
+
+def test_more_than_may_wait_for_a_client_comes_whole_to_one_that_reads(
+    daphne: Daphne, cadet: Person, stranger: Person
+) -> None:
+    last = place(daphne, cadet)
+    with opened(daphne, stranger) as other:
+        with transaction.atomic():
+            services.publish_many([(_long(number), [f"user:{cadet.user.pk}"]) for number in range(1, 201)])
+        notify(stranger)
+        assert receive(other)["type"] == "notification.created", "the service has read what lies before it"
+    with welcomed(daphne, cadet, last=last) as (client, _):
+        assert [receive(client)["data"]["id"] for _ in range(200)] == list(range(1, 201))
+        notify(cadet)
+        assert receive(client)["type"] == "notification.created"
+
+
+def test_who_goes_away_in_the_middle_of_it_keeps_no_place(
+    elsewhere: Callable[..., Any], cadet: Person, stranger: Person
+) -> None:
+    with elsewhere(SOCKETS_OF_AN_ACCOUNT="1") as daphne:
+        last = place(daphne, cadet)
+        with opened(daphne, stranger) as other:
+            with transaction.atomic():
+                services.publish_many([(_long(number), [f"user:{cadet.user.pk}"]) for number in range(1, 401)])
+            notify(stranger)
+            assert receive(other)["type"] == "notification.created"
+        with welcomed(daphne, cadet, last=last, max_queue=1) as (client, _):
+            client.socket.shutdown(socket.SHUT_RDWR)
+        deadline = time.monotonic() + 5
+        while refused_or_welcomed(daphne, cadet) != "connection.ready":
+            assert time.monotonic() < deadline
+        assert "took too long" not in daphne.output()
+
+
+def refused_or_welcomed(daphne: Daphne, person: Person) -> str:
+    with connect(daphne.url(token=person.access), proxy=None) as client:
+        try:
+            return str(receive(client)["type"])
+        except ConnectionClosed as end:
+            return code_of(end)[1]
+
+
+def _long(number: int) -> NotificationCreated:
+    return NotificationCreated(
+        id=number, title="Formation", body="x" * 16_000, correlation_id=None, created_at=now(), unread=1
+    )
 
 
 def test_events_that_committed_out_of_the_order_of_their_ids_are_not_missed(daphne: Daphne, cadet: Person) -> None:

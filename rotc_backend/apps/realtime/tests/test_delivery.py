@@ -16,7 +16,7 @@ from apps.accounts.rules import Principal
 from apps.events import services
 from apps.events.models import Event, EventHead
 from apps.realtime import delivery as delivery_module
-from apps.realtime.delivery import Delivery
+from apps.realtime.delivery import Delivery, while_connected
 from apps.realtime.hub import Hub
 from apps.realtime.rules import HEARTBEAT, READY, RESYNC, CloseCode, Frame, SocketRefused
 from apps.realtime.server_sent import EventStream
@@ -29,6 +29,11 @@ from core.errors import NotAuthenticated, PermissionRefused
 pytestmark = pytest.mark.django_db(transaction=True)
 
 WITHIN = 10.0  # seconds, for whatever a scene waits for
+
+
+@pytest.fixture(autouse=True)
+def _nobody_says_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("apps.realtime.hub.GOODBYE_SECONDS", 0.01)  # these clients never answer a close
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +101,8 @@ class Company(Stream):
         )
         super().__init__(principal, {})
         self.times_asked = 0
-        self.is_asked, self.may_answer, self.may_welcome = threading.Event(), threading.Event(), threading.Event()
+        self.is_asked, self.may_answer = threading.Event(), threading.Event()
+        self.is_welcoming, self.may_welcome = threading.Event(), threading.Event()
         self.may_answer.set()
         self.may_welcome.set()
 
@@ -106,7 +112,8 @@ class Company(Stream):
 
     def recipients(self) -> Sequence[str]:
         self.times_asked += 1
-        answer, refusal = (f"company:{self.company}",), self.refusal
+        answer = (f"user:{self.principal.user_id}", f"company:{self.company}")
+        refusal = self.refusal
         self.is_asked.set()
         assert self.may_answer.wait(WITHIN)
         if refusal is not None:
@@ -114,7 +121,7 @@ class Company(Stream):
         return answer
 
     def welcome(self) -> dict[str, Any]:
-        self.is_asked.set()
+        self.is_welcoming.set()
         assert self.may_welcome.wait(WITHIN)
         return {"company": self.company}
 
@@ -133,7 +140,8 @@ def transfer(to: str = "user:1") -> None:
     publish(Transferred(), to)
 
 
-def close_connection() -> None:
+def close_connection(together: threading.Barrier) -> None:
+    together.wait(WITHIN)
     connection.close()  # looked up here, so that it is the calling thread's
 
 
@@ -161,18 +169,19 @@ def played(scene: Callable[[Stage], Awaitable[None]], monkeypatch: pytest.Monkey
     TokenGeneration.objects.get_or_create(pk=1)
 
     async def play() -> None:
-        threads = {name: DatabaseThreads(name=name, size=1, renew=False) for name in ("hub", "sockets")}
-        hub = Hub(threads["hub"])
+        hubs, sockets = (DatabaseThreads(name="test", size=size, renew=False) for size in (1, 2))
+        hub = Hub(hubs)
+        hub._beaten_at = float("inf")  # no sign of life but those that the scene gives
         monkeypatch.setattr(delivery_module, "hub", hub)
-        monkeypatch.setattr(delivery_module, "_threads", threads["sockets"])
+        monkeypatch.setattr(delivery_module, "_threads", sockets)
         try:
             await hub.tick()
             async with asyncio.timeout(3 * WITHIN):
-                await scene(Stage(hub=hub, write=threads["hub"].run))
+                await scene(Stage(hub=hub, write=hubs.run))
         finally:
             await hub.stop()
-            for pool in threads.values():
-                await pool.run(close_connection)
+            together = threading.Barrier(3)  # so that each of the three threads closes its own
+            await asyncio.gather(*(pool.run(close_connection, together) for pool in (hubs, sockets, sockets)))
 
     asyncio.run(play())
 
@@ -210,8 +219,7 @@ def test_what_is_handed_out_before_the_welcome_comes_once_behind_it(monkeypatch:
         wire, stream = Listener(), Company()
         stream.may_welcome.clear()
         beginning = asyncio.create_task(Delivery(stream, wire).begin(stage.place()))
-        await stage.until(stream.is_asked)  # the rights
-        await stage.until(stream.is_asked)  # the welcome
+        await stage.until(stream.is_welcoming)
         await stage.read(drill, 1, 2)
         assert wire.frames == []
         stream.may_welcome.set()
@@ -246,15 +254,14 @@ def test_who_is_ended_before_the_welcome_is_not_welcomed(monkeypatch: pytest.Mon
         wire, stream = Listener(), Company()
         stream.may_welcome.clear()
         beginning = asyncio.create_task(Delivery(stream, wire).begin(None))
-        await stage.until(stream.is_asked)
-        await stage.until(stream.is_asked)
+        await stage.until(stream.is_welcoming)
         stream.refusal = SocketRefused(code=CloseCode.NOT_ALLOWED, reason="not_a_member")
-        reading = asyncio.create_task(stage.read(transfer))
+        await stage.read(transfer)
         stream.may_welcome.set()
-        await asyncio.gather(beginning, reading)
+        await beginning
         await stage.read(drill, 1)
         assert wire.ended == [(CloseCode.NOT_ALLOWED, "not_a_member")]
-        assert wire.numbers == []
+        assert wire.frames == []
 
     played(scene, monkeypatch)
 
@@ -349,7 +356,7 @@ def test_a_right_that_is_lost_during_the_replay_ends_it(monkeypatch: pytest.Monk
         await beginning
         await stage.read(drill, 6)
         assert wire.ended == [(CloseCode.NOT_ALLOWED, "not_a_member")]
-        assert wire.numbers == [1, 2]
+        assert wire.numbers == [1]
 
     played(scene, monkeypatch)
 
@@ -388,7 +395,7 @@ def test_who_does_not_read_what_was_missed_is_dropped(monkeypatch: pytest.Monkey
         with pytest.raises(SocketRefused) as refusal:
             await Delivery(Company(), wire).begin(since)
         assert (refusal.value.code, refusal.value.reason) == (CloseCode.TRY_AGAIN_LATER, "slow_reader")
-        assert wire.numbers == [1, 2], "the rest is not piled up for a client that does not read"
+        assert wire.numbers == [1], "the rest is not piled up for a client that does not read"
 
     played(scene, monkeypatch)
 
@@ -471,7 +478,7 @@ def test_what_is_told_reaches_who_listens_and_moves_nobodys_place(monkeypatch: p
     played(scene, monkeypatch)
 
 
-# --- Server-sent: what ends before its first byte ----------------------------------------------------------------------
+# --- Server-sent: what ends before its first byte ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -490,14 +497,11 @@ def test_a_stream_that_ends_before_its_first_byte_is_a_plain_answer(
         async def send(message: dict[str, Any]) -> None:
             sent.append(message)
 
-        async def receive() -> dict[str, Any]:
-            raise AssertionError("a refused client is not listened to")
-
+        receive: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         stream = Company()
         stream.may_welcome.clear()
-        serving = asyncio.create_task(EventStream(stream, send, {}).serve(receive, last_event_id=None))
-        await stage.until(stream.is_asked)
-        await stage.until(stream.is_asked)
+        serving = asyncio.create_task(EventStream(stream, send, {}).serve(receive.get, last_event_id=None))
+        await stage.until(stream.is_welcoming)
         (member,) = stage.hub._all_members()
         await member.close(code, reason)
         stream.may_welcome.set()
@@ -508,3 +512,42 @@ def test_a_stream_that_ends_before_its_first_byte_is_a_plain_answer(
         assert stage.hub._all_members() == []
 
     played(scene, monkeypatch)
+
+
+async def test_what_a_client_says_before_its_welcome_is_kept_in_order() -> None:
+    said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def work() -> None:
+        for number in (1, 2):
+            said.put_nowait({"type": "websocket.receive", "text": str(number)})
+            await asyncio.sleep(0.01)
+
+    heard = await while_connected(work(), said.get, gone="websocket.disconnect")
+    said.put_nowait({"type": "websocket.receive", "text": "3"})
+    assert [message["text"] for message in heard or ()] == ["1", "2"]
+    assert (await said.get())["text"] == "3"
+
+
+async def test_a_client_that_goes_away_before_its_welcome_is_waited_for_no_longer() -> None:
+    said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    was_ended = False
+
+    async def work() -> None:
+        nonlocal was_ended
+        said.put_nowait({"type": "websocket.disconnect"})
+        try:
+            await asyncio.Event().wait()
+        finally:
+            was_ended = True
+
+    assert await while_connected(work(), said.get, gone="websocket.disconnect") is None
+    await asyncio.sleep(0)
+    assert was_ended
+
+
+async def test_a_refusal_before_the_welcome_is_the_callers() -> None:
+    async def work() -> None:
+        raise SocketRefused(code=CloseCode.UNKNOWN, reason="room_unknown")
+
+    with pytest.raises(SocketRefused):
+        await while_connected(work(), asyncio.Queue[dict[str, Any]]().get, gone="websocket.disconnect")
