@@ -18,7 +18,7 @@ from apps.accounts.rules import Principal
 from apps.accounts.services import audit_record
 from apps.events.services import publish
 from apps.messaging import rules
-from apps.messaging.events import MessageCreated, MessageDeleted, MessageEdited
+from apps.messaging.events import Author, MessageCreated, MessageDeleted, MessageEdited
 from apps.messaging.models import Message, Room, RoomKind
 from apps.messaging.selectors import rooms as selectors
 from apps.messaging.services import rooms
@@ -146,7 +146,7 @@ def _kept(room: Room, body: str) -> dict[str, Json]:
     return {"characters": len(body)} if room.kind == RoomKind.DIRECT else {"body": body}
 
 
-def _author(message: Message) -> dict[str, Json]:
+def _author(message: Message) -> Author:
     author = message.author
     return {"id": author.pk, "username": author.username, "name": author.get_full_name(), "role": str(author.role)}
 
