@@ -43,8 +43,11 @@ class AdministrationSite(AdminSite):
         @wraps(inner)
         def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             # No text in the database holds a NUL, and PostgreSQL refuses to compare with it: as if it were not there.
-            if "%00" in request.META["QUERY_STRING"]:
-                request.GET = QueryDict(request.META["QUERY_STRING"].replace("%00", ""))
+            query = request.META["QUERY_STRING"]
+            if "%00" in query:
+                while "%00" in query:  # out of %%0000 the first pass makes another
+                    query = query.replace("%00", "")
+                request.GET = QueryDict(query)
             answer: HttpResponseBase = inner(request, *args, **kwargs)
             return answer
 

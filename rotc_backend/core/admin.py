@@ -10,7 +10,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import ValidationError
-from django.db import models, transaction
+from django.db import OperationalError, models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -22,7 +22,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from rest_framework.serializers import Serializer
 
-from core.errors import DomainError, FieldError, PreconditionFailed
+from core.errors import DomainError, FieldError, PreconditionFailed, Unavailable
 
 VERSION_FIELD = "row_version"
 MOST_AT_ONCE = 500  # rows of one action: each is a transaction of its own, and the request has to end in time
@@ -30,9 +30,10 @@ NOTHING_TO_DO = "Nothing to do: what you chose is so already."
 CHANGED_MEANWHILE = (
     "Somebody has changed this since you opened the page. Open it again, look at what changed, and repeat your change."
 )
+BUSY = "Others are writing what this would write, and it waited too long for them. This was not saved; try again soon."
 # Fields that no filter of a list may ask for, over any relation: guess by guess it would tell a secret, or what people
 # wrote to each other, and leave no trace.
-UNFINDABLE = frozenset({"body", "password", "refresh_id", "previous_refresh_id", "token_digest"})
+UNFINDABLE = frozenset({"body", "data", "password", "refresh_id", "previous_refresh_id", "token_digest"})
 Act = Callable[[Any], object]
 
 
@@ -73,7 +74,10 @@ class ActingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class
         return super().response_action(request, queryset)
 
     def carry_out(self, request: HttpRequest, rows: QuerySet[Any], *, act: Act, done: str) -> None:
-        """`act` on each row in a transaction of its own, and say of each that was refused why. `done`: "approved"."""
+        """`act` on each row in a transaction of its own, and say of each that was refused why. `done`: "approved".
+
+        The first that waits too long for somebody else (an import, say) is the last: each of the others might as well.
+        """
         if self.too_many(request, rows):
             return
         succeeded = refused = 0
@@ -84,6 +88,12 @@ class ActingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class
             except DomainError as error:
                 refused += 1
                 self.message_user(request, f"{self.name_of(row)}: {_words_of(error)}", messages.ERROR)
+            except OperationalError:
+                refused += 1
+                left = len(rows) - succeeded - refused
+                others = f" Not tried after it: {left}." if left else ""
+                self.message_user(request, f"{self.name_of(row)}: {BUSY}{others}", messages.ERROR)
+                break
             else:
                 succeeded += 1
         if succeeded:
@@ -308,10 +318,11 @@ class ServiceAdmin(ActingAdmin):
     ) -> HttpResponse:
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
-        except DomainError as error:
+        except (DomainError, OperationalError) as error:
             # Its transaction has been rolled back. Once more, with the refusal: the form cannot be valid now, and is
             # shown again as it was filled in.
-            request.service_refusal = error  # type: ignore[attr-defined]
+            refusal = error if isinstance(error, DomainError) else Unavailable(BUSY)
+            request.service_refusal = refusal  # type: ignore[attr-defined]
             return super().changeform_view(request, object_id, form_url, extra_context)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:

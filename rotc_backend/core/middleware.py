@@ -6,8 +6,8 @@ import time
 import uuid
 from collections.abc import Callable
 
-from django.db import connection
-from django.http import HttpRequest, HttpResponseBase
+from django.db import InterfaceError, OperationalError, connection
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
@@ -17,6 +17,9 @@ from core.measure import DatabaseStopwatch, Measure, measuring
 logger = logging.getLogger("rgms.request")
 
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_DATABASE_AWAY = (
+    "The database does not answer, or others are writing what this page needs. Go back and try again soon.\n"
+)
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
@@ -95,3 +98,10 @@ class AdminSiteMiddleware:
             return self._get_response(request)
         with timezone.override(MANILA):
             return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """A database that is away, or for which a page waited too long, is no fault of the page: 503, as in the API."""
+        if not request.path_info.startswith("/admin/") or not isinstance(exception, OperationalError | InterfaceError):
+            return None
+        logger.error("The database did not answer a page of the admin site: %s", type(exception).__name__)
+        return HttpResponse(_DATABASE_AWAY, status=503, content_type="text/plain; charset=utf-8")

@@ -245,8 +245,11 @@ def date_of(value: Value) -> dt.date:
         if not (text.isascii() and text.isdigit() and len(text) == 5):
             return _date_of_text(text)
         value = int(text)
-    if isinstance(value, int | float | Decimal) and value in _SERIAL_DAYS:
-        return _SERIAL_START + dt.timedelta(days=int(value))
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
+        value = int(value)
+    # Of another kind of number, a range is gone through to its end: some milliseconds for each cell.
+    if isinstance(value, int) and value in _SERIAL_DAYS:
+        return _SERIAL_START + dt.timedelta(days=value)
     raise CellRefused("invalid_date", f"This is no date. {DATE_WORDS}")
 
 

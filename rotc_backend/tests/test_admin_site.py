@@ -3,6 +3,7 @@
 What is registered is found from the site itself. What a page writes is the business of the tests beside it.
 """
 
+import datetime as dt
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ from apps.accounts.models import AuditEntry, Role, User
 from apps.cadets.models import Cadet
 from apps.messaging.models import AnnouncementPhoto
 from apps.operations.services.demonstration import DEMO_ACCOUNTS, demonstration_fill
+from apps.reports.models import Report
 from apps.training.models import ExcuseLetter
+from core.clock import now
+from core.uploads import file_store
 from tests.admin_pages import OWN, REGISTERED, SITE, Form, Visitor, address_of, queries_shown, rows_of
 from tests.cast import ARCHIVED, CADET, PENDING, PRIVILEGED_STAFF, STAFF, undone
 from tests.crowd import traces_leave
@@ -192,6 +196,7 @@ def test_the_fields_that_are_looked_up_while_typing_find_rows(seeded: Seeded, la
 ODD_QUERIES = (
     *("q=%00", "q=%F0%9F%98%80%27%22%5C", "p=x", "p=-1", "o=x", "o=99.-99", "all=", "e=1"),
     *("id__exact=x", "id__exact=%00", "id__exact=99999999999999999999999", "term__id__exact=x", "status__exact=%00"),
+    *("name__contains=%%0000", "type__contains=%%%000000", "file_name__contains=%%0000"),
     *("archived=%00", "company=99999999999999999999999", "nothing__here=1"),
     *("created_at__year=99999", "at__year=x", "date__day=99"),
 )
@@ -229,6 +234,15 @@ def test_whatever_is_looked_up_gives_no_error_of_the_server(seeded: Seeded, term
 # --- Pages beside the usual ones ----------------------------------------------------------------------------------
 
 Opened = Callable[[Seeded], str]
+
+
+def _a_ready_report() -> int:
+    name = file_store(folder="tests", extension="pdf", content=b"%PDF-1.4")
+    expires_at = now() + dt.timedelta(days=1)
+    fields = {"kind": "daily", "title": "Daily report", "file_name": "daily.pdf"}
+    return Report.objects.create(state="ready", file=name, expires_at=expires_at, **fields).pk
+
+
 # By the name of the address: where it is opened over the seeded unit, or why it is not.
 OTHER_PAGES: Mapping[str, Opened | str] = {
     "cadets_cadet_photo": lambda _: reverse(
@@ -241,6 +255,7 @@ OTHER_PAGES: Mapping[str, Opened | str] = {
         "admin:messaging_announcementphoto_picture",
         args=rows_of(AnnouncementPhoto).values_list("announcement", "pk").first(),
     ),
+    "reports_report_file": lambda _: reverse("admin:reports_report_file", args=[_a_ready_report()]),
     "password_change_done": lambda _: reverse("admin:password_change_done"),
     "view_on_site": "nothing of ours has a page outside the admin site",
     "training_excuseletter_file": lambda _: reverse(

@@ -7,7 +7,10 @@ from core.admin import ReadOnlyAdmin, json_shown
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
-    """What clients were told, to find out why one of them did not hear of something."""
+    """What clients were told, to find out why one of them did not hear of something.
+
+    Not the words that somebody wrote: those of a message stand on its own page, which leaves its trace.
+    """
 
     list_display = ("position", "at", "type", "to")
     list_display_links = ("position", "at")
@@ -25,4 +28,6 @@ class EventAdmin(ReadOnlyAdmin):
 
     @admin.display(description="data")
     def content(self, event: Event) -> SafeString | str:
-        return json_shown(event.data)
+        body = event.data.get("body")
+        words = {"body": f"({len(body)} characters)"} if isinstance(body, str) else {}
+        return json_shown({**event.data, **words})

@@ -14,7 +14,7 @@ from apps.accounts.rules import Principal
 from apps.accounts.selectors import principal_of_user
 from apps.cadets.models import Term
 from apps.imports import rules, selectors
-from apps.imports.models import Fate, ImportFile, ImportRow, ImportRun, Kind, OnDuplicate
+from apps.imports.models import Fate, ImportFile, ImportRow, ImportRun, Kind, OnDuplicate, State
 from apps.imports.services import asking
 from apps.imports.services.kinds import KINDS
 from apps.imports.services.templates import template_columns, template_rows
@@ -199,22 +199,22 @@ class ImportRunAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "admin/imports/importrun/run.html", context)
 
     def apply_view(self, request: HttpRequest, run_id: int) -> HttpResponseBase:
-        return self._asked(request, run_id, asking.import_apply, "The worker applies it now.")
+        return self._asked(request, run_id, asking.import_apply)
 
     def cancel_view(self, request: HttpRequest, run_id: int) -> HttpResponseBase:
-        return self._asked(request, run_id, asking.import_cancel, "It is stopped; nothing of it is saved.")
+        return self._asked(request, run_id, asking.import_cancel)
 
-    def _asked(self, request: HttpRequest, run_id: int, ask: Callable[..., ImportRun], words: str) -> HttpResponseBase:
+    def _asked(self, request: HttpRequest, run_id: int, ask: Callable[..., ImportRun]) -> HttpResponseBase:
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         try:
-            ask(actor=_actor(request), run_id=run_id)
+            run = ask(actor=_actor(request), run_id=run_id)
         except NotFound as error:
             raise Http404 from error
         except DomainError as refusal:
             self.message_user(request, refusal.detail, messages.ERROR)
         else:
-            self.message_user(request, words, messages.SUCCESS)
+            self.message_user(request, _words_of(run), messages.SUCCESS)
         return redirect(reverse("admin:imports_importrun_change", args=[run_id]))
 
     def _run(self, request: HttpRequest, object_id: str) -> ImportRun:
@@ -258,6 +258,15 @@ class ImportFileAdmin(ReadOnlyAdmin):
 
 def _actor(request: HttpRequest) -> Principal:
     return principal_of_user(request.user)  # type: ignore[arg-type]  # the site has let in an account of ours
+
+
+def _words_of(run: ImportRun) -> str:
+    """What becomes of a run that somebody has just asked to apply or to cancel."""
+    if run.state == State.CANCELLED:
+        return "It is stopped; nothing of it is saved."
+    if run.cancel_requested_at is not None:
+        return "The worker was asked to stop and takes everything back, unless it has just come to its end."
+    return "The worker applies it now."
 
 
 def _problems_first(rows: QuerySet[ImportRow]) -> QuerySet[ImportRow]:

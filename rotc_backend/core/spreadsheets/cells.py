@@ -15,7 +15,8 @@ LONGEST_CELL = 32_767  # characters, as in Excel
 
 # Text that a spreadsheet program would take for a formula when it opens a CSV file. It is written with one more
 # apostrophe in front, and read with one less, so that +63917… comes back as it was.
-_LOOKS_LIKE_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+# In East Asian settings the wide forms of the four signs (U+FF1D …) begin a formula, too.
+_LOOKS_LIKE_FORMULA = re.compile(r"'*[=+\-@\uff1d\uff0b\uff0d\uff20\t\r\n]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,11 @@ FORMULA = Unreadable(
     detail="This cell holds a formula. Copy the column and paste it as values (Paste special → Values).",
 )
 ERROR_VALUE = Unreadable(code="error_value", detail="This cell holds an error. Write what is meant, or leave it blank.")
+PERCENTAGE = Unreadable(
+    code="percentage",
+    detail="This cell is shown as a percentage, of which the file holds the hundredth part. Format the column as a "
+    "number, and write 85 for 85 %.",
+)
 TOO_LONG = Unreadable(code="too_long", detail=f"This cell holds more than {LONGEST_CELL} characters.")
 INVISIBLE = Unreadable(
     code="invisible_characters", detail="This cell holds characters that cannot be shown. Type it anew."
@@ -76,7 +82,13 @@ def neutralised(text: str) -> str:
 
 
 def restored(text: str) -> str:
+    """`text` without the apostrophe of `neutralised`, in a workbook too: an export as CSV may be saved as one."""
     return text[1:] if text.startswith("'") and _LOOKS_LIKE_FORMULA.match(text) else text
+
+
+def kept(text: str) -> str:
+    """`text` as a workbook, where no text can become a formula, has to hold it so that `restored` gives it back."""
+    return f"'{text}" if restored(text) != text else text
 
 
 def letter_of(index: int) -> str:

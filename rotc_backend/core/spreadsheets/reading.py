@@ -12,7 +12,7 @@ from core.errors import ContentTooLarge
 from core.spreadsheets.cells import MOST_ROWS, Book, Cell, Sheet, Unreadable, letter_of, refused
 from core.spreadsheets.csv_files import csv_book
 from core.spreadsheets.xlsx_files import xlsx_book, xlsx_refuse_flawed
-from core.tables import PROGRESS_ROWS, CellRefused, Column, Progress, Row, RowProblem, Table, Value, folded, text_of
+from core.tables import PROGRESS_ROWS, Column, Progress, Row, RowProblem, Table, Value, folded
 
 LARGEST_FILE = 10 * 1024 * 1024  # bytes
 HEAD_ROWS = 25  # in which the titles stand
@@ -189,15 +189,3 @@ def _sheet_words(sheet: Sheet) -> str:
 
 def _place(sheet: Sheet, number: int) -> str:
     return f"Row {number} of sheet “{sheet.name}”" if sheet.name else f"Row {number}"
-
-
-def label_of(row: Row, *names: str) -> str:
-    """Whom a row is about, as far as it says so: the texts of these fields."""
-    texts = []
-    for name in names:
-        if name in row.values:
-            try:
-                texts.append(text_of(row.values[name]))
-            except CellRefused:
-                continue
-    return " ".join(texts)[:255]

@@ -19,10 +19,12 @@ _MILLISECONDS = 86_400_000
 
 @dataclass(frozen=True, kw_only=True)
 class NumberFormat:
-    """Whether a number is shown as a day, as a time of the day, or both; with neither it is a number."""
+    """Whether a number is shown as a day, as a time of the day, or both; with neither it is a number, and may be shown
+    a hundredfold."""
 
     day: bool
     clock: bool
+    percent: bool = False
 
 
 PLAIN = NumberFormat(day=False, clock=False)
@@ -36,6 +38,7 @@ BUILT_IN = {
     **dict.fromkeys([*range(14, 18), *range(27, 32), 36, *range(50, 55), 57, 58], _DAY),
     **dict.fromkeys([*range(18, 22), *range(32, 36), *range(45, 48), 55, 56], _CLOCK),
     22: _BOTH,
+    **dict.fromkeys([9, 10], NumberFormat(day=False, clock=False, percent=True)),
 }
 
 
@@ -44,7 +47,7 @@ def number_format(code: str) -> NumberFormat:
     shown = _NOT_SHOWN.sub("", code).partition(";")[0].lower()
     clock = "h" in shown or "s" in shown
     day = "d" in shown or "y" in shown or ("m" in shown and not clock)
-    return NumberFormat(day=day, clock=clock)
+    return NumberFormat(day=day, clock=clock, percent="%" in shown)
 
 
 def number_value(text: str, shown: NumberFormat, *, from_1904: bool) -> Value | None:
@@ -55,7 +58,7 @@ def number_value(text: str, shown: NumberFormat, *, from_1904: bool) -> Value | 
         number = float(text)
     else:
         return None
-    if shown == PLAIN:
+    if not (shown.day or shown.clock):
         return number if abs(number) < float("inf") else None
     if 0 <= number < 1 and (shown.clock or number > 0):
         return _time(number)

@@ -18,7 +18,7 @@ from django.http import StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
 from core.clock import MANILA
-from core.spreadsheets.cells import LONGEST_CELL, letter_of, neutralised
+from core.spreadsheets.cells import LONGEST_CELL, kept, letter_of, neutralised
 from core.tables import Column
 
 CSV, XLSX = "csv", "xlsx"
@@ -226,7 +226,7 @@ def _xlsx_number(value: int | Decimal | dt.date | dt.time) -> tuple[str, str]:
 
 def _xlsx_text(place: str, text: str, style: int) -> str:
     # Excel takes a workbook with a longer text for damaged; no field of ours is as long.
-    plain = _LOOKS_ESCAPED.sub("_x005F_", text[:LONGEST_CELL].translate(_UNWRITABLE))
+    plain = _LOOKS_ESCAPED.sub("_x005F_", kept(text)[:LONGEST_CELL].translate(_UNWRITABLE))
     shown = escape(plain).replace("\r", "&#13;")
-    kept = ' xml:space="preserve"' if _BLANKS_THAT_COUNT.search(text) else ""
-    return f'<c r="{place}" s="{style}" t="inlineStr"><is><t{kept}>{shown}</t></is></c>'
+    space = ' xml:space="preserve"' if _BLANKS_THAT_COUNT.search(text) else ""
+    return f'<c r="{place}" s="{style}" t="inlineStr"><is><t{space}>{shown}</t></is></c>'

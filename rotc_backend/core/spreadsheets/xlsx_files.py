@@ -19,10 +19,12 @@ from core.spreadsheets.cells import (
     LONGEST_CELL,
     MOST_COLUMNS,
     MOST_ROWS,
+    PERCENTAGE,
     Book,
     Cell,
     Sheet,
     refused,
+    restored,
     text_cell,
 )
 from core.spreadsheets.serials import BUILT_IN, PLAIN, NumberFormat, number_format, number_value
@@ -242,7 +244,7 @@ class _Texts:
         if name != "si":
             self._text.closed(name)
             return
-        self.found.append(text_cell(_unescaped(self._text.whole())))
+        self.found.append(_written(self._text.whole()))
         self._characters += self._text.size
         if len(self.found) > _MOST_TEXTS or self._characters > _MOST_CHARACTERS:
             raise refused("too_much_text", "The workbook holds too much text. Send several files.")
@@ -283,6 +285,11 @@ class _Text:
 
     def whole(self) -> str:
         return "".join(self._parts)
+
+
+def _written(raw: str) -> Cell:
+    cell = text_cell(_unescaped(raw))
+    return restored(cell) if isinstance(cell, str) else cell
 
 
 def _unescaped(text: str) -> str:
@@ -395,7 +402,7 @@ class _SheetRows:
             return None
         # Others are texts: inlineStr, str, and d, a date as ISO 8601 writes it.
         read = self._read.get(attributes.get("t", "n"))
-        return text_cell(_unescaped(raw)) if read is None else read(raw.strip())
+        return _written(raw) if read is None else read(raw.strip())
 
     def _shared(self, raw: str) -> Cell:
         if not (raw.isascii() and raw.isdigit() and len(raw) < 10 and int(raw) < len(self._texts)):
@@ -405,7 +412,9 @@ class _SheetRows:
     def _numeric(self, raw: str) -> Cell:
         shown = self._formats.of((self._cell or {}).get("s", ""))
         value = number_value(raw, shown, from_1904=self._formats.from_1904)
-        return ERROR_VALUE if value is None else value
+        if value is None:
+            return ERROR_VALUE
+        return PERCENTAGE if shown.percent else value
 
     def _remember_area(self, attributes: dict[str, str]) -> None:
         if attributes.get("t") not in {"array", "dataTable"}:

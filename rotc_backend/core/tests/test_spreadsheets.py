@@ -1,4 +1,5 @@
 import contextlib
+import csv
 import datetime as dt
 import io
 import random
@@ -206,6 +207,19 @@ def test_formulas_and_error_values_are_problems_of_their_cells() -> None:
     table = read(workbook(("A", [["Student ID", "Remarks", "Score"], ["1", "=B1", "#N/A"]])))
     assert [(problem.column, problem.code) for problem in table.problems] == [("B", "formula"), ("C", "error_value")]
     assert table.problems[0].sheet == "A"
+
+
+@pytest.mark.parametrize("shown", ["0%", "0.00%", "#,##0.0\\ %"])
+def test_a_score_that_is_shown_a_hundredfold_is_a_problem_of_its_cell(shown: str) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(workbook(("A", [["USN", "Score"], ["1", 0.85], ["2", 85]]))))
+    sheet = book.active
+    assert sheet is not None
+    sheet["B2"].number_format = shown
+    written = io.BytesIO()
+    book.save(written)
+    table = read(written.getvalue())
+    assert [(problem.row, problem.column, problem.code) for problem in table.problems] == [(2, "B", "percentage")]
+    assert table.rows[1].values["score"] == 85
 
 
 def test_a_workbook_with_macros_or_of_another_kind_is_refused() -> None:
@@ -465,10 +479,27 @@ def test_what_is_written_is_read_as_it_was(rows: list[tuple[Written, ...]], kind
     assert found == rows
 
 
-@pytest.mark.parametrize("text", ["=1+1", "'=1", "+639171234567", "-x", "@a", "''+", "0012", "a\nb", 'say "x"', "Ñ 😀"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        "'=1",
+        "+639171234567",
+        "-x",
+        "@a",
+        "''+",
+        "\uff1d1+1",
+        "'\uff20a",
+        "0012",
+        "a\nb",
+        'say "x"',
+        "'tis",
+        "Ñ 😀",
+    ],
+)
 def test_no_text_can_become_a_formula_and_every_text_comes_back(text: str) -> None:
     written = b"".join(csv_stream(columns=COLUMNS[:1], rows=[[text]])).decode("utf-8-sig")
-    assert written.splitlines()[1].lstrip('"')[:1] not in {"=", "+", "-", "@", "\t"}
+    assert written.splitlines()[1].lstrip('"')[:1] not in {*"=+-@\uff1d\uff0b\uff0d\uff20\t"}
     for stream in (
         csv_stream(columns=COLUMNS[:1], rows=[[text]]),
         xlsx_stream(columns=COLUMNS[:1], rows=[[text]], sheet_name="X"),
@@ -476,6 +507,14 @@ def test_no_text_can_become_a_formula_and_every_text_comes_back(text: str) -> No
         table = read(b"".join(stream))
         assert table.problems == []
         assert table.rows[0].values["student_id"] == text
+
+
+def test_an_export_as_csv_that_was_saved_as_a_workbook_is_read_as_it_was() -> None:
+    texts = ["+639171234567", "'=1", "-x", "'tis"]
+    written = b"".join(csv_stream(columns=COLUMNS[:1], rows=[[text] for text in texts])).decode("utf-8-sig")
+    # A spreadsheet program opens it with the apostrophes as a part of the texts.
+    saved = workbook(("Sheet1", list(csv.reader(io.StringIO(written)))))
+    assert [row.values["student_id"] for row in read(saved).rows] == texts
 
 
 def test_the_workbook_is_one_for_other_readers_too() -> None:

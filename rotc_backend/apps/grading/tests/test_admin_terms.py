@@ -1,11 +1,14 @@
 """Terms in the admin site: made, changed, closed and reopened."""
 
 import datetime as dt
+import threading
 
 import pytest
+from django.db import OperationalError, connection, connections, transaction
 
 from apps.accounts.models import AuditEntry
 from apps.cadets.models import Term
+from apps.cadets.services.terms import term_hold_open
 from apps.cadets.tests import factories as unit
 from apps.grading.models import GradeSheet
 from apps.grading.tests import factories
@@ -129,3 +132,60 @@ def test_terms_are_chosen_by_whether_they_are_closed(site, term):
 def test_an_open_term_is_not_reopened(site, term):
     assert "is open" in said(site.confirm("reopen", term, reason="By mistake"))
     assert written() == NOTHING
+
+
+# --- While others write -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def held(term):
+    """Somebody writes in the term, and whoever answers a request does not wait for long."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def import_something():
+        try:
+            with transaction.atomic():
+                term_hold_open(term_id=term.pk)
+                begun.set()
+                ended.wait(30)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=import_something)
+    thread.start()
+    assert begun.wait(10)
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '200ms'")
+    yield term
+    with connection.cursor() as cursor:
+        cursor.execute("RESET lock_timeout")
+    ended.set()
+    thread.join(10)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_action_that_waits_too_long_says_so_and_begins_no_other(site, held):
+    below = unit.former_term()
+    answer = site.confirm("close", held, below)
+    assert said(answer).count("try again soon") == 1
+    assert f"{held}: Others are writing" in said(answer)
+    assert "Not tried after it: 1." in said(answer)
+    assert not Term.objects.exclude(closed_at=None).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_form_that_waits_too_long_comes_back_as_it_was_filled_in(site, held):
+    answer = site.change(held, ends_on=str(held.ends_on + dt.timedelta(days=7)))
+    assert "try again soon" in refusals(answer)["__all__"][0]
+    assert written() == NOTHING
+    assert saved(site.add(Term, **GIVEN))
+
+
+def test_a_page_without_the_database_is_answered_503(site):
+    def away(*_):
+        raise OperationalError("away")
+
+    with connection.execute_wrapper(away):
+        answer = site.client.get(address_of(Term, "changelist"))
+    assert answer.status_code == 503
+    assert "try again soon" in answer.content.decode()

@@ -1,5 +1,6 @@
 """Imports in the admin site: send a file, look at what becomes of it, apply or cancel it."""
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -150,6 +151,15 @@ def test_apply_and_cancel_are_pressed_not_opened(site, admin):
     assert run.state == State.CANCELLED
     assert not ImportFile.objects.exists()
     assert AuditEntry.objects.get(action="import.cancel").actor_id == admin.user.pk
+
+
+def test_of_one_that_runs_only_what_is_known_is_said(site, admin):
+    run = checked(admin, state=State.RUNNING, lease_until=now() + dt.timedelta(minutes=1), finished_at=None)
+    answer = site.post(reverse("admin:imports_importrun_cancel", args=[run.pk]), follow=True)
+    run.refresh_from_db()
+    assert (run.state, run.cancel_requested_at is None) == (State.RUNNING, False)
+    assert "asked to stop" in answer.content.decode()
+    assert "nothing of it is saved" not in answer.content.decode()
 
 
 def test_unknown_imports_are_not_found(site):

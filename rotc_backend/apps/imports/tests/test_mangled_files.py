@@ -54,7 +54,7 @@ class Sent:
         """The run at its end. What is asserted holds whatever was sent."""
         run = factories.run(self.admin.user, content, kind=self.kind, dry_run=dry_run, **self.where)
         before = self.stored()
-        tasks._perform(None, run_id=run.pk)
+        tasks._perform(run_id=run.pk)
         run.refresh_from_db()
         assert run.state in {State.REFUSED, State.READY if dry_run else State.DONE}, (run.problem, content)
         assert ImportFile.objects.filter(run=run).exists() == (run.state == State.READY)

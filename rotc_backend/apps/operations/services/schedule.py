@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db import transaction
-from django_celery_beat.models import PeriodicTask
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from apps.accounts.rules import Principal
 from apps.accounts.services import audit_record
@@ -33,6 +33,24 @@ def periodic_task_record(
         actor_id=actor.user_id,
         action=f"periodic_task.{action}",
         target=f"periodic_task:{task.pk}",
+        before=before,
+        after=after,
+    )
+
+
+def schedule_record(
+    *,
+    actor: Principal,
+    row: CrontabSchedule | IntervalSchedule,
+    before: dict[str, Any] | None,
+    after: dict[str, Any],
+) -> None:
+    """Record what the admin site does with the times of jobs, in its transaction. `before` is None for new ones."""
+    noun = "crontab_schedule" if isinstance(row, CrontabSchedule) else "interval_schedule"
+    audit_record(
+        actor_id=actor.user_id,
+        action=f"{noun}.{'create' if before is None else 'change'}",
+        target=f"{noun}:{row.pk}",
         before=before,
         after=after,
     )
