@@ -15,6 +15,7 @@ _SECRETS = (
     re.compile(r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]+\.[\w-]*"),
     re.compile(r"(?i)(?<=bearer )[^\s\"',]+"),
     re.compile(r"(?i)(?<=[?&]token=)[^&\s\"']+"),
+    re.compile(r"(?<=/report-files/)[^/\s\"'?]+"),  # who has such a link has the file
     re.compile(r"(?<=://)[^/\s:@\"]*:[^/\s\"]+(?=@)"),  # to the last @: a password may hold one unescaped
 )
 

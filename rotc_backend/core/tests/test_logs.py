@@ -40,6 +40,7 @@ def logged(message: str, *arguments: Any, level: int = logging.INFO, **keywords:
         (f"refused {TOKEN} of a client", TOKEN),
         (f"GET /ws/notifications/?token={TOKEN}&x=1", TOKEN),
         ("GET /ws/notifications/?x=1&token=opaque-value HTTP/1.1", "opaque-value"),
+        ("GET /api/v1/report-files/WzcsMSwi:1vO:opaque-value 200", "opaque-value"),
         ("Authorization: Bearer opaque-value", "opaque-value"),
         ("authorization: bearer opaque-value, next", "opaque-value"),
         ('{"Authorization": "Bearer opaque-value"}', "opaque-value"),
