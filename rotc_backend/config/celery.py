@@ -1,38 +1,31 @@
 """The Celery application, and what its processes need beside the tasks: identity, heartbeats, logs, limits."""
 
 import gc
+import logging
 import os
 import time
 from typing import Any
 
-from celery import Celery, Task, bootsteps, signals
+from celery import Celery, bootsteps, signals
 from celery.worker import state
+from django.db import close_old_connections
 
 from apps.operations import rules
+from config.reliable_task import ReliableTask
 from config.schedule import SCHEDULE
 from core import broker, cache
 from core.clock import now
-from core.measure import Measure, measuring
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
+
+logger = logging.getLogger("rgms.celery")
 
 PUBLISH_SECONDS = 1.0  # for each step of reaching the broker; a request that enqueues must not wait for longer
 POLLING_SECONDS = 5  # one blocking command lasts so long: an idle worker asks 12 times a minute, not 60
 CHILD_MEMORY_KB = 180_000  # a worker process that has grown beyond it is replaced after its task
 
 
-class MeasuredTask(Task):
-    """Runs under the id of the request that caused it, so that its log lines can be found."""
-
-    abstract = True
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        asked = (self.request.headers or {}).get("request_id")
-        with measuring(Measure(request_id=asked or self.request.id or "")):
-            return super().__call__(*args, **kwargs)
-
-
-app = Celery("rgms", task_cls=MeasuredTask)
+app = Celery("rgms", task_cls=ReliableTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
     # --- Delivery: a task is acknowledged when it has ended, so a worker that dies hands it on
@@ -50,6 +43,8 @@ app.conf.update(
     task_ignore_result=True,
     result_expires=None,  # or beat would schedule a job that cleans results nobody stores
     task_create_missing_queues=True,
+    # --- Database: Celery would connect anew for every task, which costs more than most tasks do; see renew_connections
+    CELERY_DB_REUSE_MAX=1_000_000_000,
     # --- Nothing travels that nobody reads
     worker_send_task_events=False,
     task_send_sent_event=False,
@@ -99,6 +94,12 @@ def stamp_time(*, headers: dict[str, Any], **kwargs: Any) -> None:  # noqa: ARG0
 @signals.setup_logging.connect
 def keep_logging(**kwargs: Any) -> None:
     """Django has set logging up; without a receiver Celery would do it again, in its own format."""
+
+
+@signals.task_prerun.connect
+def renew_connections(**kwargs: Any) -> None:  # noqa: ARG001 - Celery's signature
+    """As between two requests: a connection that is too old or has failed goes, another is asked whether it lives."""
+    close_old_connections()
 
 
 @signals.task_postrun.connect
@@ -178,4 +179,20 @@ class Heartbeat(bootsteps.StartStopStep):
         return round(time.monotonic() - self._progress_at, 1)
 
 
+class OutboxSweep(bootsteps.StartStopStep):
+    """Whenever the worker has reached the broker: sends what could not be sent while that was away, or the worker.
+
+    By a task, since this process must not wait for a database.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, consumer: Any) -> None:
+        try:
+            app.tasks["operations.outbox_sweep"].apply_async(retry=False)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker has to start
+            logger.warning("The outbox could not be swept: %s", type(error).__name__)
+
+
 app.steps["worker"].add(Heartbeat)
+app.steps["consumer"].add(OutboxSweep)

@@ -7,9 +7,14 @@ from django.db.models.signals import post_migrate
 
 class EventsConfig(AppConfig):
     name = "apps.events"
+    verbose_name = "Events"
 
     def ready(self) -> None:
         post_migrate.connect(_ensure_head, sender=self)
+        from apps.events import services
+        from core.after_commit import outbox_install
+
+        outbox_install(services.DatabaseOutbox())
 
 
 def _ensure_head(*, using: str, apps: Any = all_apps, **kwargs: Any) -> None:  # noqa: ARG001 - Django's signature

@@ -50,3 +50,31 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} at {self.position}"
+
+
+class OutboxJob(models.Model):
+    """A job that has been asked for and is not done. It is written by the transaction that asks, and deleted when its
+    task has come to its end; whatever happens to its message meanwhile, it is sent again when it is due.
+
+    The table stands in the schema `ops`, which a restore of the database never replaces: otherwise a restored copy
+    would ask again for what has been done since. So its DDL must be repeatable, and Django's `flush` does not see it.
+    """
+
+    task = models.TextField()
+    arguments = models.JSONField()
+    request_id = models.TextField(db_default="")
+    created_at = models.DateTimeField(db_default=ClockTimestamp())
+    due_at = models.DateTimeField(help_text="When it is sent again, unless it was done by then.")
+    sends = models.PositiveSmallIntegerField(db_default=1)
+    starts = models.PositiveSmallIntegerField(
+        db_default=0, help_text="Since an attempt last ended in order; more than one: its process was killed."
+    )
+
+    class Meta:
+        db_table = '"ops"."outbox"'
+        verbose_name = "job in the outbox"
+        verbose_name_plural = "jobs in the outbox"
+        indexes = [models.Index(fields=["due_at"], name="outbox_due")]
+
+    def __str__(self) -> str:
+        return f"{self.task} {self.pk}"

@@ -21,6 +21,8 @@ READERS: dict[str, Callable[[Environment], Any]] = {
     "email_url": lambda env: env.email_url("X"),
     "mailbox": lambda env: env.mailbox("X", default="RGMS <rgms@localhost>"),
     "web_address": lambda env: env.web_address("X", default=""),
+    "backup_place": lambda env: env.backup_place("X"),
+    "secrets": lambda env: env.secrets("X"),
 }
 
 
@@ -311,3 +313,90 @@ def test_a_page_is_read_as_it_is(text: str) -> None:
 )
 def test_what_is_no_page_or_would_swallow_the_token_is_refused(text: str) -> None:
     assert refusal(READERS["web_address"], {"X": text}) is not None
+
+
+# --- Backups ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("file:///var/backups", {"kind": "file", "path": "/var/backups"}),
+        (
+            "s3://AKID:se%2Fcret@s3.us-west-2.amazonaws.com/rotc-backups/unit/a?region=us-west-2",
+            {
+                "kind": "s3",
+                "endpoint": "s3.us-west-2.amazonaws.com",
+                "secure": True,
+                "access_key": "AKID",
+                "secret_key": "se/cret",
+                "bucket": "rotc-backups",
+                "prefix": "unit/a",
+                "region": "us-west-2",
+            },
+        ),
+        (
+            "s3+http://a:b@minio:9000/bucket",
+            {
+                "kind": "s3",
+                "endpoint": "minio:9000",
+                "secure": False,
+                "access_key": "a",
+                "secret_key": "b",
+                "bucket": "bucket",
+                "prefix": "",
+                "region": "us-east-1",
+            },
+        ),
+        (
+            "cloudinary://123:abc@RotcCloud/backups/",
+            {
+                "kind": "cloudinary",
+                "cloud_name": "RotcCloud",
+                "api_key": "123",
+                "api_secret": "abc",
+                "prefix": "backups",
+            },
+        ),
+    ],
+)
+def test_a_place_for_backups_is_read_from_its_address(url: str, place: dict[str, Any]) -> None:
+    assert value(READERS["backup_place"], url) == place
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/var/backups",
+        "ftp://a:s3cret@host/bucket",
+        "file://host/path",
+        "file:///",
+        "s3://a:s3cret@host",
+        "s3://host/bucket",
+        "s3://a@host/bucket",
+        "s3://a:s3cret@host/bucket/../other",
+        "s3://a:s3cret@host/bucket?region=x&acl=public",
+        "s3://a:s3cret#1@host/bucket",
+        "s3://a:s3cret/1@host/bucket",
+        "cloudinary://a@cloud",
+        "cloudinary://a:s3cret@cloud/../x",
+        "cloudinary://a:s3cret@cloud?x=1",
+    ],
+)
+def test_what_is_no_place_for_backups_is_refused_without_being_repeated(url: str) -> None:
+    told = refusal(READERS["backup_place"], {"X": url})
+    assert told is not None
+    assert "s3cret" not in told
+
+
+KEY, FORMER_KEY = "4uVnX8mWkQz1pLrT7sYbC2dFgH5jK9aE0iOxNqRvUwZ", "9aE0iOxNqRvUwZ4uVnX8mWkQz1pLrT7sYbC2dFgH5jK"
+
+
+def test_several_keys_are_read_in_their_order_and_each_must_be_fit() -> None:
+    assert value(READERS["secrets"], KEY) == [KEY]
+    assert value(READERS["secrets"], f"{KEY}, {FORMER_KEY}") == [KEY, FORMER_KEY]
+    assert Environment({}).secrets("X") == []
+    told = refusal(READERS["secrets"], {"X": f"{KEY},short"})
+    assert told is not None
+    assert "holds 2 keys, of which number 2 has 5 characters" in told
+    assert KEY not in told

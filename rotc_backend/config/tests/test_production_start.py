@@ -91,6 +91,24 @@ BAD = {
     ),
     "origin wildcard": ({"CORS_ALLOWED_ORIGINS": "*"}, "CORS_ALLOWED_ORIGINS", "https://host"),
     "redirect misspelt": ({"SECURE_SSL_REDIRECT": "never"}, "SECURE_SSL_REDIRECT", "True or False"),
+    "backups without a key": ({"BACKUP_URL": "s3://a:hunter2@host/bucket"}, "BACKUP_ENCRYPTION_KEY", "or neither"),
+    "backups without a place": ({"BACKUP_ENCRYPTION_KEY": "hunter2" + SECRET}, "BACKUP_URL", "or neither"),
+    "backups nowhere": (
+        {"BACKUP_URL": "hunter2", "BACKUP_ENCRYPTION_KEY": SECRET}, "BACKUP_URL", "s3://ACCESS:SECRET@host/bucket"
+    ),
+    "backups under a short key": (
+        {"BACKUP_URL": "file:///backups", "BACKUP_ENCRYPTION_KEY": "hunter2"}, "BACKUP_ENCRYPTION_KEY", "Generate one"
+    ),
+    "backups through a pooler": (
+        {
+            "DATABASE_URL": "postgresql://u:hunter2@ep-1-pooler.neon.tech/rotc_db",
+            "BACKUP_URL": "file:///backups",
+            "BACKUP_ENCRYPTION_KEY": SECRET,
+        },
+        "DATABASE_DIRECT_URL",
+        "without “-pooler”",
+    ),
+    "direct database is none": ({"DATABASE_DIRECT_URL": "mysql://u:hunter2@h/d"}, "DATABASE_DIRECT_URL", "postgresql://"),
     "sentry misspelt": ({"SENTRY_DSN": "https://hunter2@sentry.example"}, "SENTRY_DSN", "Client keys"),
 }  # fmt: skip
 
