@@ -3,9 +3,10 @@
 import enum
 import smtplib
 from dataclasses import dataclass
+from typing import Any, Self
 
 from django.conf import settings
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import EmailMultiAlternatives, get_connection
 
 _SHOWN = 200  # characters of a server's own words
 
@@ -24,33 +25,68 @@ class Delivery:
     detail: str = ""  # why it was not sent, for an administrator
 
 
-def mail_deliver(*, to: str, subject: str, text: str, message_id: str) -> Delivery:
-    """Hand one message to the mail server of EMAIL_URL. Takes seconds, so never inside a transaction; raises nothing.
+class MailSession:
+    """One connection to the mail server of EMAIL_URL for several messages, opened with the first one."""
 
-    `message_id` is what a mail program tells a repeated message by.
-    """
-    if not settings.EMAIL_CONFIGURED:
-        return Delivery(outcome=Outcome.NOT_CONFIGURED, detail="E-mail is not set up: EMAIL_URL is not set.")
-    connection = get_connection()
-    message = EmailMessage(
-        subject,
-        text,
-        to=[to],
-        headers={"Message-ID": f"<{message_id}>", "Auto-Submitted": "auto-generated"},
-        connection=connection,
-    )
-    try:
-        connection.open()
-    except (smtplib.SMTPException, OSError) as error:
-        connection.close()
-        return Delivery(outcome=Outcome.AWAY, detail=f"The mail server cannot be used: {_words(error)}.")
-    try:
-        message.send()
-    except Exception as error:  # noqa: BLE001 - each is an outcome; the caller's rows are committed already
-        return _refusal(error)
-    finally:
-        connection.close()
-    return Delivery(outcome=Outcome.SENT)
+    def __init__(self) -> None:
+        self._connection: Any = get_connection() if settings.EMAIL_CONFIGURED else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._close()
+
+    def deliver(self, *, to: str, subject: str, text: str, message_id: str, html: str = "") -> Delivery:
+        """Hand over one message. Takes seconds, so never inside a transaction; raises nothing.
+
+        `message_id` is what a mail program tells a repeated message by. `html` says the same as `text`.
+        """
+        if self._connection is None:
+            return Delivery(outcome=Outcome.NOT_CONFIGURED, detail="E-mail is not set up: EMAIL_URL is not set.")
+        message = EmailMultiAlternatives(
+            subject,
+            text,
+            to=[to],
+            headers={"Message-ID": f"<{message_id}>", "Auto-Submitted": "auto-generated"},
+            connection=self._connection,
+        )
+        if html:
+            message.attach_alternative(html, "text/html")
+        try:
+            self._open()
+        except (smtplib.SMTPException, OSError) as error:
+            self._close()
+            return Delivery(outcome=Outcome.AWAY, detail=f"The mail server cannot be used: {_words(error)}.")
+        try:
+            message.send()
+        except Exception as error:  # noqa: BLE001 - each is an outcome; the caller's rows are committed already
+            refusal = _refusal(error)
+            if refusal.outcome is not Outcome.REFUSED:
+                self._close()  # what it has still to say is not the answer to the next message
+            return refusal
+        return Delivery(outcome=Outcome.SENT)
+
+    def _open(self) -> None:
+        known = getattr(self._connection, "connection", None)
+        if known is not None:
+            try:
+                usable = known.noop()[0] == 250
+            except (smtplib.SMTPException, OSError):
+                usable = False
+            if not usable:  # servers close a connection after some messages; found out now, none is in doubt
+                self._close()
+        self._connection.open()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+def mail_deliver(*, to: str, subject: str, text: str, message_id: str, html: str = "") -> Delivery:
+    """Hand over one message by a connection of its own. As `MailSession.deliver`."""
+    with MailSession() as session:
+        return session.deliver(to=to, subject=subject, text=text, message_id=message_id, html=html)
 
 
 def _refusal(error: Exception) -> Delivery:

@@ -11,3 +11,10 @@ class PasswordResetMail(Job):
     task = "accounts.password_reset_mail"
 
     reset_id: uuid.UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailsSend(Job):
+    """Send what waits in the ledger of e-mail, at the pace that the mail server is granted."""
+
+    task = "accounts.mails_send"

@@ -12,6 +12,7 @@ from django.db.models.functions import Lower, Now
 from django.utils.crypto import salted_hmac
 
 from apps.accounts import rules
+from apps.events.models import ClockTimestamp
 from core.models import VersionedModel
 
 # On the columns, so that the admin site's forms have it too.
@@ -272,3 +273,60 @@ class PasswordReset(models.Model):
 
     def __str__(self) -> str:
         return f"{self.id} {self.state}"
+
+
+class MailPreferences(models.Model):
+    """What somebody wants to be told by e-mail, too. Who has no row wants everything; notifications come anyway."""
+
+    user = models.OneToOneField(User, primary_key=True, on_delete=models.CASCADE, related_name="mail_preferences")
+    excuse_letters = models.BooleanField(default=True, help_text="That one's own excuse letter was decided.")
+    grades = models.BooleanField(default=True, help_text="That one's own grade of a term is final.")
+    daily_reports = models.BooleanField(default=True, help_text="The unit's daily report, for staff.")
+
+    class Meta:
+        verbose_name_plural = "mail preferences"
+
+    def __str__(self) -> str:
+        return f"mail preferences of {self.user_id}"
+
+
+class Mail(models.Model):
+    """An e-mail that an event has caused, and truthfully what became of it. No event causes a second one.
+
+    The table stands in the schema `ops`, which a restore of the database never replaces: otherwise a restored copy
+    would have forgotten what was sent since, and send it again. So it has no foreign keys, its DDL must be repeatable,
+    and Django's `flush` does not see it.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        SENDING = "sending", "Being sent"
+        SENT = "sent", "Accepted by the mail server"
+        NOT_SENT = "not_sent", "Not sent"
+        UNKNOWN = "unknown", "Perhaps sent: the worker or the connection ended in between"
+        SKIPPED = "skipped", "Not to be sent"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    event = models.TextField(unique=True, help_text="What caused it.")
+    kind = models.TextField()
+    recipient_id = models.BigIntegerField()
+    address = models.TextField(db_default="", help_text="Where it was sent.")
+    context = models.JSONField(help_text="What its words are made of; emptied when it was sent.")
+    state = models.TextField(choices=State)
+    detail = models.TextField(db_default="")
+    attempts = models.PositiveSmallIntegerField(db_default=0)
+    created_at = models.DateTimeField(db_default=ClockTimestamp())
+    due_at = models.DateTimeField(db_default=ClockTimestamp())
+    claimed_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = '"ops"."mail"'
+        indexes = [
+            models.Index(fields=["state", "due_at"], name="mail_by_state"),
+            models.Index(fields=["claimed_at"], name="mail_by_claim"),
+            models.Index(fields=["-created_at"], name="mail_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return self.event

@@ -3,6 +3,7 @@
 import datetime as dt
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 ADMIN, TRAINING_STAFF, CADET = "admin", "training_staff", "cadet"
@@ -200,3 +201,29 @@ def legacy_hash_of(stored: str) -> str | None:
     """The plain bcrypt hash (`$2b$10$…`) in a stored password, with or without `bcrypt$` before it; None otherwise."""
     plain = stored.removeprefix(LEGACY_PREFIX)
     return plain if _LEGACY.fullmatch(plain) else None
+
+
+# --- E-mail that events cause -----------------------------------------------------------------------------------------
+
+# Kind of message (and name of its templates) -> the preference that declines it; what everybody must learn has none.
+MAIL_KINDS: Mapping[str, str | None] = {
+    "account_approved": None,
+    "letter_decided": "excuse_letters",
+    "grade_released": "grades",
+    "daily_report": "daily_reports",
+}
+MAIL_ATTEMPTS = 8
+_MAIL_FIRST_SECONDS, _MAIL_MOST_SECONDS = 60, 3600
+
+
+def mail_delay_seconds(*, attempts: int) -> int:
+    """Seconds after which a message is tried again that the server did not take: 1 minute, 2, 4 … one hour."""
+    doubled: int = _MAIL_FIRST_SECONDS * 2 ** (attempts - 1)
+    return min(doubled, _MAIL_MOST_SECONDS)
+
+
+def mail_refusal(*, active: bool, address: str) -> str | None:
+    """Why a message to an account is not to be sent, in words, or None."""
+    if not active:
+        return "The account is not open."
+    return None if address else "The account has no e-mail address."

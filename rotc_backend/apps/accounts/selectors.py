@@ -11,7 +11,7 @@ from django.db import DatabaseError, InterfaceError
 from django.db.models import BigIntegerField, F, IntegerField, Q, QuerySet, UUIDField, Value
 from django.db.models.functions import Cast, Lower
 
-from apps.accounts.models import AuditEntry, Revocation, Status, TokenGeneration, User
+from apps.accounts.models import AuditEntry, MailPreferences, Revocation, Status, TokenGeneration, User
 from apps.accounts.rules import Principal, RevocationWindow
 from core.clock import now
 from core.errors import NotFound, Unavailable
@@ -27,6 +27,17 @@ def user_of_principal(principal: Principal) -> User:
     if user is None:
         raise NotFound("This account no longer exists. Sign in with another one.")
     return user
+
+
+def mail_preferences(*, principal: Principal) -> MailPreferences:
+    """What somebody wants to be told by e-mail; everything, until it was chosen otherwise. Not always a stored row.
+
+    Raises NotFound.
+    """
+    user = User.objects.select_related("mail_preferences").filter(pk=principal.user_id).first()
+    if user is None:
+        raise NotFound("This account no longer exists. Sign in with another one.")
+    return getattr(user, "mail_preferences", None) or MailPreferences(user=user)
 
 
 def principal_of_user(user: User) -> Principal:

@@ -2,12 +2,15 @@ import uuid
 
 from celery import Task, shared_task
 
-from apps.accounts.services import resets
+from apps.accounts.services import mails, resets
+from core.after_commit import OUTBOX_HEADER
 
 
-@shared_task(name="accounts.password_reset_mail", bind=True, acks_on_timeout=False)
-def password_reset_mail(self: Task, *, reset_id: str) -> None:
-    try:
-        resets.password_reset_send(reset_id=uuid.UUID(reset_id))
-    except resets.SendLater as later:
-        raise self.retry(countdown=later.seconds, exc=later, max_retries=None, throw=False) from later
+@shared_task(name="accounts.password_reset_mail")
+def password_reset_mail(*, reset_id: str) -> None:
+    resets.password_reset_send(reset_id=uuid.UUID(reset_id))
+
+
+@shared_task(name="accounts.mails_send", bind=True)
+def mails_send(self: Task) -> None:
+    mails.mails_send(job_number=(self.request.headers or {}).get(OUTBOX_HEADER))

@@ -1,12 +1,13 @@
 from django.urls import path
 
-from apps.accounts.api.views import audit, invitations, sessions, users
+from apps.accounts.api.views import audit, invitations, preferences, sessions, users
 
 urlpatterns = [
     path("auth/login", sessions.LoginView.as_view(), name="auth-login"),
     path("auth/refresh", sessions.RefreshView.as_view(), name="auth-refresh"),
     path("auth/logout", sessions.LogoutView.as_view(), name="auth-logout"),
     path("auth/me", sessions.MeView.as_view(), name="auth-me"),
+    path("auth/me/mail-preferences", preferences.MailPreferencesView.as_view(), name="auth-mail-preferences"),
     path("auth/password", sessions.PasswordView.as_view(), name="auth-password"),
     path("auth/register", invitations.RegisterView.as_view(), name="auth-register"),
     path("auth/password-reset", invitations.PasswordResetView.as_view(), name="auth-password-reset"),

@@ -4,7 +4,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.accounts import selectors
-from apps.accounts.models import AuditEntry, Role, Status, User
+from apps.accounts.models import AuditEntry, MailPreferences, Role, Status, User
 from core.serializers import InstantField, QueryParameters, StrictSerializer
 
 PASSWORD_LENGTH = 256  # characters; beyond it hashing would be somebody else's work
@@ -92,6 +92,22 @@ class NamesInput(StrictSerializer):
 
 class OwnAccountInput(NamesInput):
     current_password = PasswordField(required=False, help_text="Needed for another e-mail address.")
+
+
+class MailPreferencesOutput(serializers.ModelSerializer[MailPreferences]):
+    username = serializers.CharField(source="user.username", read_only=True)
+    email = EmailOutput(source="user.email", read_only=True, help_text="Where messages go; empty: nowhere.")
+
+    class Meta:
+        model = MailPreferences
+        fields = ("username", "email", "excuse_letters", "grades", "daily_reports")
+        read_only_fields = fields
+
+
+class MailPreferencesInput(StrictSerializer):
+    excuse_letters = serializers.BooleanField(required=False)
+    grades = serializers.BooleanField(required=False)
+    daily_reports = serializers.BooleanField(required=False)
 
 
 class PasswordInput(StrictSerializer):

@@ -23,20 +23,13 @@ from apps.accounts.services.lockout import address_guards, attempt_count, lockou
 from core.after_commit import enqueue
 from core.clock import now
 from core.mail import Delivery, Outcome
+from core.retries import TryLater
 
 LEASE = dt.timedelta(seconds=120)  # longer than all the mail server's time-outs together
 LARGEST_ATTEMPTS = 5
 RETRY_SECONDS = 60
 LOST = dt.timedelta(hours=1)  # so long after its request no message of it waits in the queue any more
 _State = PasswordReset.State
-
-
-class SendLater(Exception):
-    """The task has to come again in so many seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"again in {seconds:.0f} s")
-        self.seconds = seconds
 
 
 def password_reset_request(*, identifier: str, page: str, address: str | None = None) -> None:
@@ -57,7 +50,7 @@ def password_reset_request(*, identifier: str, page: str, address: str | None = 
 
 
 def password_reset_send(*, reset_id: uuid.UUID) -> None:
-    """Send the link of one request, at most once. Raises SendLater when it has to be tried again."""
+    """Send the link of one request, at most once. Raises TryLater when it has to be tried again."""
     reset = _claim(reset_id)
     if reset is not None and reset.user is not None:
         _send(reset, reset.user)
@@ -82,7 +75,7 @@ def _send(reset: PasswordReset, known: User) -> None:
     with transaction.atomic():
         _finish(reset, sent, _State.WAITING if again else _State.FAILED)
     if again:
-        raise SendLater(RETRY_SECONDS * reset.attempts)
+        raise TryLater(seconds=RETRY_SECONDS * reset.attempts, why=sent.detail)
 
 
 def password_resets_cleanup(*, before: dt.datetime) -> int:
@@ -95,7 +88,7 @@ def password_resets_cleanup(*, before: dt.datetime) -> int:
 
 
 def _claim(reset_id: uuid.UUID) -> PasswordReset | None:
-    """The request, if it is to be sent now by the caller alone. Raises SendLater while another still holds it."""
+    """The request, if it is to be sent now by the caller alone. Raises TryLater while another still holds it."""
     present = now()
     with transaction.atomic():
         reset = PasswordReset.objects.select_for_update(of=("self",)).select_related("user").filter(pk=reset_id).first()
@@ -104,7 +97,7 @@ def _claim(reset_id: uuid.UUID) -> PasswordReset | None:
         if reset.state == _State.SENDING and reset.claimed_at is not None:
             remaining = (reset.claimed_at + LEASE - present).total_seconds()
             if remaining > 0:
-                raise SendLater(remaining + 1)
+                raise TryLater(seconds=remaining + 1, why="Another worker is sending it.")
             detail = "The worker ended while it was sending."
             PasswordReset.objects.filter(pk=reset.pk).update(state=_State.UNKNOWN, detail=detail)
             return None

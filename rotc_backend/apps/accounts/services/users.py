@@ -20,6 +20,7 @@ from apps.accounts.services.account_checks import restore_check, role_check
 from apps.accounts.services.accounts import account_target, account_tell, malformed_refuse
 from apps.accounts.services.audit import audit_record
 from apps.accounts.services.lockout import account_guard, lock_lift
+from apps.accounts.services.mails import ToSend, mails_queue
 from apps.accounts.services.passwords import password_encode, password_store
 from apps.accounts.services.revocations import links_end, sessions_revoke
 from apps.accounts.services.sessions import own_password_verify
@@ -127,6 +128,8 @@ def user_approve(*, actor: Principal, user_id: int) -> User:
                 actor_id=actor.user_id, action="user.approve", target=account_target(user), before=before, after=after
             )
             account_tell(UserApproved, user)
+            caused = ToSend(recipient_id=user.pk, event=f"user.approved:{user.pk}:{user.version}", context={})
+            mails_queue(kind="account_approved", mails=[caused])
     return user
 
 

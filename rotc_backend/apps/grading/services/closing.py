@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from apps.accounts.rules import ADMIN, CADET, TRAINING_STAFF, Principal
-from apps.accounts.services import audit_record
+from apps.accounts.services import ToSend, audit_record, mails_queue
 from apps.cadets.models import Enrollment, Term
 from apps.cadets.rules import grades_version, roster_version, term_version
 from apps.events.services import publish, publish_many
@@ -76,7 +76,9 @@ def term_close(*, actor: Principal, term_id: int) -> Closing:
         )
         cache.touch(term_version(term_id), grades_version(term_id), roster_version())
         publish(event=TermClosed(term_id=term_id, closed_at=at, sheets=len(sheets)), recipients=_EVERYBODY)
-        publish_many(_releases(term_id, sheets))
+        released = _releases(term_id, sheets)
+        publish_many([(event, [f"user:{user_id}"]) for event, user_id in released])
+        mails_queue(kind="grade_released", mails=[_mail(term, event, user_id) for event, user_id in released])
     return Closing(
         term=term,
         closed_at=at,
@@ -145,7 +147,8 @@ def _freeze(
     return GradeSheet.objects.bulk_create(sheets, batch_size=_ROWS_AT_ONCE)
 
 
-def _releases(term_id: int, sheets: Sequence[GradeSheet]) -> list[tuple[GradeReleased, list[str]]]:
+def _releases(term_id: int, sheets: Sequence[GradeSheet]) -> list[tuple[GradeReleased, int]]:
+    """What cadets with an account are told, and whose account that is."""
     linked = Enrollment.objects.filter(term_id=term_id, cadet__user__isnull=False)
     users = dict(linked.values_list("pk", "cadet__user_id"))
     return [
@@ -153,11 +156,20 @@ def _releases(term_id: int, sheets: Sequence[GradeSheet]) -> list[tuple[GradeRel
             GradeReleased(
                 term_id=term_id, enrollment_id=sheet.enrollment_id, sheet_id=sheet.pk, revision=sheet.revision
             ),
-            [f"user:{users[sheet.enrollment_id]}"],
+            users[sheet.enrollment_id],
         )
         for sheet in sheets
         if sheet.enrollment_id in users
     ]
+
+
+def _mail(term: Term, event: GradeReleased, user_id: int) -> ToSend:
+    # Without the grade itself: a mailbox is read by more people than an account is.
+    return ToSend(
+        recipient_id=user_id,
+        event=f"grade.released:{event.sheet_id}",
+        context={"term": str(term), "revision": event.revision},
+    )
 
 
 def _refuse_others(actor: Principal) -> None:
