@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import dj_database_url
+
+from core.keys import secret_problem
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -218,6 +220,43 @@ class Environment:
             return default
         return value
 
+    def backup_place(self, variable: str) -> dict[str, Any]:
+        """Where backups are kept, by `kind`; empty when the variable is not set.
+
+        file:///directory                                 file: path
+        s3://ACCESS:SECRET@host/bucket/prefix?region=…    s3: endpoint, secure, access_key, secret_key, bucket, prefix,
+                                                          region; s3+http:// speaks without TLS
+        cloudinary://KEY:SECRET@cloud/folder              cloudinary: cloud_name, api_key, api_secret, prefix
+        """
+        url = self.text(variable, default="")
+        readers = {"file": _file_place, "s3": _s3_place, "s3+http": _s3_place, "cloudinary": _cloudinary_place}
+        parts, reader = _parts(url), readers.get(_scheme(url))
+        if not url:
+            return {}
+        # A bare # or / in a secret cuts the rest off, and what is left can still be read as another address.
+        place = reader(parts) if reader is not None and parts is not None and "#" not in url else None
+        if place is None:
+            self.blame(
+                variable,
+                "is not the address of a place for backups",
+                "Write s3://ACCESS:SECRET@host/bucket?region=us-east-1, cloudinary://KEY:SECRET@cloud or "
+                "file:///directory; percent-encode special characters in a secret.",
+            )
+        return place or {}
+
+    def secrets(self, variable: str) -> list[str]:
+        """Comma-separated secrets, each fit to derive keys from; empty when the variable is not set."""
+        secrets = self.comma_list(variable)
+        for number, secret in enumerate(secrets, start=1):
+            if problem := secret_problem(secret):
+                which = "" if len(secrets) == 1 else f"holds {len(secrets)} keys, of which number {number} "
+                self.blame(
+                    variable,
+                    f"{which}{problem}",
+                    'Generate one: python -c "import secrets; print(secrets.token_urlsafe(48))".',
+                )
+        return [] if any(secret_problem(secret) for secret in secrets) else secrets
+
     def dsn(self, variable: str) -> str:
         """The address that a Sentry project gives to its clients (https://key@host/number), or empty."""
         value = self.text(variable, default="")
@@ -237,6 +276,57 @@ class Environment:
 def _odd(netloc: str) -> bool:
     """Whether it holds what no host with a port does: somebody's name and password, or white space."""
     return "@" in netloc or any(character.isspace() for character in netloc)
+
+
+def _file_place(parts: Any) -> dict[str, Any] | None:
+    path = unquote(parts.path)
+    return None if parts.netloc or parts.query or not path.strip("/") else {"kind": "file", "path": path}
+
+
+def _s3_place(parts: Any) -> dict[str, Any] | None:
+    account, query = _account(parts), dict(parse_qsl(parts.query, keep_blank_values=True))
+    bucket, _, prefix = _folders(parts).partition("/")
+    if account is None or not bucket or _leads_elsewhere(parts) or set(query) - {"region"}:
+        return None
+    return {
+        "kind": "s3",
+        "endpoint": account[2],
+        "secure": parts.scheme == "s3",
+        "access_key": account[0],
+        "secret_key": account[1],
+        "bucket": bucket,
+        "prefix": prefix,
+        "region": query.get("region") or "us-east-1",
+    }
+
+
+def _cloudinary_place(parts: Any) -> dict[str, Any] | None:
+    account = _account(parts)
+    if account is None or parts.query or parts.port or _leads_elsewhere(parts):
+        return None
+    return {
+        "kind": "cloudinary",
+        "cloud_name": account[2],
+        "api_key": account[0],
+        "api_secret": account[1],
+        "prefix": _folders(parts),
+    }
+
+
+def _account(parts: Any) -> tuple[str, str, str] | None:
+    """(user, secret, host with its port). The host as it was written: names of clouds have letters of both cases."""
+    host = parts.netloc.rpartition("@")[2]
+    if not (parts.username and parts.password and parts.hostname) or _odd(host):
+        return None
+    return unquote(parts.username), unquote(parts.password), host
+
+
+def _folders(parts: Any) -> str:
+    return unquote(parts.path).strip("/")
+
+
+def _leads_elsewhere(parts: Any) -> bool:
+    return bool({"", ".", ".."} & set(_folders(parts).split("/"))) and _folders(parts) != ""
 
 
 def _parts(url: str) -> Any:

@@ -34,8 +34,10 @@ class CloudinaryStorage(Storage):
     name that is not stored.
     """
 
-    def __init__(self) -> None:
-        self._account: dict[str, Any] = {**(settings.CLOUDINARY or {}), "secure": True, "timeout": TIMEOUT_SECONDS}
+    def __init__(self, account: dict[str, Any] | None = None) -> None:
+        """`account` as settings.CLOUDINARY has it; that one unless told."""
+        chosen = (settings.CLOUDINARY or {}) if account is None else account
+        self._account: dict[str, Any] = {**chosen, "secure": True, "timeout": TIMEOUT_SECONDS}
 
     def _open(
         self, name: str, mode: str = "rb"
@@ -46,6 +48,7 @@ class CloudinaryStorage(Storage):
             with urllib.request.urlopen(self.url(name), timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - built by url()
                 return ContentFile(answer.read(), name=name)
         except urllib.error.HTTPError as error:
+            error.close()  # it is an answer, with a connection of its own
             if error.code == 404:
                 raise FileNotFoundError(name) from error
             raise _unavailable(f"answered {error.code}") from error
@@ -88,6 +91,22 @@ class CloudinaryStorage(Storage):
                 name, format="", expires_at=int(time.time()) + LINK_SECONDS, **_KIND, **self._account
             )
         )
+
+    def names(self, prefix: str) -> list[str]:
+        """Of every file whose name begins with `prefix`."""
+        found: list[str] = []
+        cursor: str | None = None
+        while True:
+            try:
+                page = cloudinary.api.resources(
+                    prefix=prefix, max_results=500, next_cursor=cursor, **_KIND, **self._account
+                )
+            except (cloudinary.exceptions.Error, OSError) as error:
+                raise _unavailable("did not answer") from error
+            found += [resource["public_id"] for resource in page["resources"]]
+            cursor = page.get("next_cursor")
+            if cursor is None:
+                return found
 
     def _resource(self, name: str) -> dict[str, Any] | None:
         try:

@@ -11,3 +11,12 @@ class ProbeRecord(Job):
     task = "operations.probe_record"
 
     probe_id: uuid.UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupMake(Job):
+    """Let the worker make the backup that this row of the journal asks for."""
+
+    task = "operations.backup_make"
+
+    entry_id: int

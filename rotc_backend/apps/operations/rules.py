@@ -1,7 +1,8 @@
 """When is a service alive, when is the whole healthy, and which slot is due: decisions without Django."""
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -210,13 +211,81 @@ class Outcome:
     detail: str = ""
 
 
-def retry_delay_seconds(*, attempt: int, jitter: float) -> float:
-    """Seconds until a failed run is tried again: 15, 30, 60 … and up to as much again by `jitter` from 0 to 1.
-
-    Never as long as VISIBILITY_SECONDS, beyond which Redis would hand out the waiting message a second time.
-    """
-    return float(min(15 * 2 ** (attempt - 1), 120)) * (1 + jitter)
-
-
 def heartbeat_due(*, now: float, written_at: float | None) -> bool:
     return written_at is None or now - written_at >= HEARTBEAT_SECONDS
+
+
+# --- Backups ----------------------------------------------------------------------------------------------------------
+
+WEEKLY, PRE_DEPLOY, ASKED, SAFETY = "weekly", "pre_deploy", "asked", "safety"
+PURPOSES = (WEEKLY, PRE_DEPLOY, ASKED, SAFETY)
+# How many of each purpose stay; of those before a deploy, each deploy's last one counts.
+BACKUPS_KEPT: Mapping[str, int] = {WEEKLY: 8, PRE_DEPLOY: 8, ASKED: 4, SAFETY: 4}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredBackup:
+    """What decides whether a backup stays. `release` is the commit, else the version, of the code that wrote it."""
+
+    id: str
+    purpose: str
+    made_at: dt.datetime
+    release: str
+
+
+def backups_to_prune(backups: Iterable[StoredBackup]) -> list[str]:
+    """The ids that go, oldest first: all beyond BACKUPS_KEPT, and of one deploy's attempts all but the last.
+
+    An unknown purpose is of a later release, and stays.
+    """
+    going: list[StoredBackup] = []
+    kept: dict[str, int] = dict.fromkeys(PURPOSES, 0)
+    deploys: set[str] = set()
+    for backup in sorted(backups, key=lambda one: one.made_at, reverse=True):
+        if backup.purpose not in kept:
+            continue
+        repeated = backup.purpose == PRE_DEPLOY and backup.release in deploys
+        if repeated or kept[backup.purpose] >= BACKUPS_KEPT[backup.purpose]:
+            going.append(backup)
+            continue
+        kept[backup.purpose] += 1
+        if backup.purpose == PRE_DEPLOY:
+            deploys.add(backup.release)
+    return [backup.id for backup in reversed(going)]
+
+
+def backup_id(*, made_at: dt.datetime, purpose: str, chance: str) -> str:
+    """20260301T040000Z-weekly-3fa9c1: sorts by time, says what it is, and is a name in every store."""
+    return f"{made_at.astimezone(dt.UTC):%Y%m%dT%H%M%SZ}-{purpose.replace('_', '-')}-{chance}"
+
+
+def server_label(host: str) -> str:
+    """What tells a server from another one, whichever of its addresses is used: the pooled, the inner, the outer."""
+    if re.fullmatch(r"[\d.]+", host) or ":" in host or host.startswith("/"):  # an address, or a socket's directory
+        return host
+    return host.partition(".")[0].removesuffix("-pooler") or "local"
+
+
+def sequence_next(*, last_value: int, is_called: bool, increment: int) -> int:
+    """What a sequence gives next."""
+    return last_value + increment if is_called else last_value
+
+
+MASK = "***"
+_SECRET_NAMES = ("password", "passphrase", "secret", "token", "credential", "authorization", "link")
+_IN_ADDRESS = re.compile(r"(?<=://)[^/\s@]+(?=@)")  # the account of an address: user:password
+
+
+def masked(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a task with those hidden whose names speak of secrets."""
+    return {
+        name: MASK if any(word in name.lower() for word in _SECRET_NAMES) else value
+        for name, value in arguments.items()
+    }
+
+
+def without_secrets(text: str, *, secrets: Collection[str]) -> str:
+    """`text` without any of `secrets`, and without the accounts of addresses in it."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return _IN_ADDRESS.sub(MASK, text)

@@ -3,6 +3,7 @@
 POST /v1_1/<cloud>/<kind>/upload, …/destroy       signed parameters in a form
 GET  /v1_1/<cloud>/<kind>/download                signed parameters in the query, with an expiry
 GET  /v1_1/<cloud>/resources/<kind>/<type>/<id>   HTTP basic authentication with key and secret
+GET  /v1_1/<cloud>/resources/<kind>/<type>        likewise; prefix, max_results and next_cursor in the query
 """
 
 import base64
@@ -31,6 +32,7 @@ class CloudinaryStandIn:
     files: dict[tuple[str, str, str], bytes] = field(default_factory=dict)  # (kind, type, public id) -> content
     requests: list[str] = field(default_factory=list)
     fail_with: int | None = None
+    longest_page: int = 500
     invalidated: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -101,11 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
             if not self.account.account_fits(self.headers.get("Authorization", "")):
                 self._answer(401, {"error": {"message": "api_secret mismatch"}})
                 return
-            place = (steps[2], steps[3], "/".join(steps[4:]))
-            if place in self.account.files:
-                self._answer(200, self._described(place))
-            else:
-                self._answer(404, {"error": {"message": f"Resource not found - {place[2]}"}})
+            self._resources(steps[2], steps[3], "/".join(steps[4:]), dict(parse_qsl(parts.query)))
             return
         parameters = dict(parse_qsl(parts.query))
         if not self._signed(parameters):
@@ -118,6 +116,22 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, {"error": {"message": "Resource not found"}})
             return
         self._send(200, "application/octet-stream", content)
+
+    def _resources(self, kind: str, access: str, public_id: str, asked: dict[str, str]) -> None:
+        """One file, or a page of those below a prefix, whose cursor is where the next one begins."""
+        if public_id:
+            if (kind, access, public_id) in self.account.files:
+                self._answer(200, self._described((kind, access, public_id)))
+            else:
+                self._answer(404, {"error": {"message": f"Resource not found - {public_id}"}})
+            return
+        files, prefix = sorted(self.account.files), asked["prefix"]
+        found = [place for place in files if place[:2] == (kind, access) and place[2].startswith(prefix)]
+        first, most = int(asked.get("next_cursor", 0)), min(int(asked["max_results"]), self.account.longest_page)
+        page: dict[str, object] = {"resources": [self._described(place) for place in found[first : first + most]]}
+        if len(found) > first + most:
+            page["next_cursor"] = str(first + most)
+        self._answer(200, page)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
         self.account.requests.append(format % args)

@@ -281,11 +281,13 @@ def test_the_secret_is_generated_in_the_group_and_nowhere_else() -> None:
     assert isinstance(blueprint.groups["rgms-shared"]["DJANGO_SECRET_KEY"], Generated)
 
 
-def test_cloudinary_sentry_and_the_mail_server_are_prompted_for_where_they_are_used() -> None:
+def test_cloudinary_sentry_the_mail_server_and_backups_are_prompted_for_where_they_are_used() -> None:
     blueprint = blueprint_read(ROOT / "render.yaml")
 
     for name, service in blueprint.services.items():
         sends = {"EMAIL_URL", "DEFAULT_FROM_EMAIL"} if name in {FOUR[0], FOUR[2]} else set()
+        # Web before each deploy, the worker on Sundays; nobody else can read what was stored.
+        keeps = {"BACKUP_URL", "BACKUP_ENCRYPTION_KEY", "DATABASE_DIRECT_URL"} if name in {FOUR[0], FOUR[2]} else set()
         prompted = {key for key, source in service.variables.items() if isinstance(source, Prompted)}
         assert prompted == {
             "CLOUDINARY_CLOUD_NAME",
@@ -293,6 +295,7 @@ def test_cloudinary_sentry_and_the_mail_server_are_prompted_for_where_they_are_u
             "CLOUDINARY_API_SECRET",
             "SENTRY_DSN",
             *sends,
+            *keeps,
         }
 
 

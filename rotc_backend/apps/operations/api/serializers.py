@@ -1,5 +1,6 @@
 from rest_framework import serializers
 
+from apps.operations.api.backup_serializers import BackupStatusOutput
 from apps.operations.models import Probe
 
 
@@ -110,6 +111,22 @@ class ScheduledJobOutput(serializers.Serializer):
     last_run_at = serializers.DateTimeField(allow_null=True)
 
 
+class OutboxOutput(serializers.Serializer):
+    jobs = serializers.IntegerField(help_text="Asked for and not done.")
+    oldest_age_seconds = serializers.FloatField(allow_null=True, help_text="Null without any.")
+
+
+class EmailStatusOutput(serializers.Serializer):
+    """What became of e-mail that events caused, in 90 days."""
+
+    configured = serializers.BooleanField()
+    detail = serializers.CharField(help_text="What an administrator should know or do; empty when nothing.")
+    waiting = serializers.IntegerField()
+    sent = serializers.IntegerField(help_text="Accepted by the mail server.")
+    not_sent = serializers.IntegerField()
+    unknown = serializers.IntegerField(help_text="Perhaps sent: the worker or the connection ended in between.")
+
+
 class StatusOutput(serializers.Serializer):
     service = serializers.CharField()
     version = serializers.CharField()
@@ -123,3 +140,7 @@ class StatusOutput(serializers.Serializer):
     schedule = ScheduledJobOutput(many=True)
     queue = QueueOutput(allow_null=True)
     media_storage = serializers.ChoiceField(choices=["local", "cloudinary"])
+    backup = BackupStatusOutput()
+    outbox = OutboxOutput()
+    dead_letters = serializers.IntegerField(help_text="Tasks that failed for good, neither retried nor dismissed.")
+    email = EmailStatusOutput()

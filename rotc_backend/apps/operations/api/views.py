@@ -259,6 +259,28 @@ class StatusView(APIView):
                     ],
                     "queue": _QUEUE,
                     "media_storage": "cloudinary",
+                    "backup": {
+                        "last_good": {
+                            "id": "20260111T040000Z-weekly-3fa9c1",
+                            "purpose": "weekly",
+                            "finished_at": "2026-01-11T04:00:21.080Z",
+                            "age_hours": 102.5,
+                            "bytes": 6_204_117,
+                            "place": "s3://s3.us-west-2.amazonaws.com/rotc-backups",
+                        },
+                        "last_outcome": "succeeded",
+                        "last_detail": "",
+                    },
+                    "outbox": {"jobs": 0, "oldest_age_seconds": None},
+                    "dead_letters": 0,
+                    "email": {
+                        "configured": True,
+                        "detail": "",
+                        "waiting": 0,
+                        "sent": 412,
+                        "not_sent": 0,
+                        "unknown": 0,
+                    },
                 },
             )
         ],

@@ -14,9 +14,11 @@ from apps.grading.selectors import sheet_findings
 from apps.operations import rules
 from apps.operations.models import ScheduledRun
 from apps.operations.selectors.running import crontab_of, migrations
-from core import clock
+from core import after_commit, clock
+from core.messages import Event
 
 FINDINGS_SHOWN = 20  # of each check
+OLD_JOB_SECONDS = 3600
 FINDINGS_COUNTED = 1000  # of each foreign key: whoever has lost more rows than that needs a backup, not their number
 
 
@@ -265,12 +267,85 @@ def _sheets_verified(check: str) -> Iterator[Finding]:
         yield Finding(check=check, table=one.table, id=one.id, detail=one.detail, remedy=one.remedy)
 
 
+# Where the rows lie that an event tells of; only such as are never deleted.
+_SOURCES: Mapping[str, tuple[str, str]] = {  # beginning of the type -> (field of the event, table)
+    "adjustment.": ("id", "grading_adjustment"),
+    "announcement.": ("id", "messaging_announcement"),
+    "attendance.": ("training_day_id", "training_trainingday"),
+    "cadet.": ("id", "cadets_cadet"),
+    "company.": ("id", "cadets_company"),
+    "enrollment.": ("id", "cadets_enrollment"),
+    "grade.changed": ("enrollment_id", "cadets_enrollment"),
+    "grade.released": ("sheet_id", "grading_gradesheet"),
+    "import.": ("import_id", "imports_importrun"),
+    "letter.": ("id", "training_excuseletter"),
+    "merit.": ("id", "grading_meritdemerit"),
+    "message.created": ("id", "messaging_message"),
+    "platoon.": ("id", "cadets_platoon"),
+    "room.": ("id", "messaging_room"),
+    "staff.": ("id", "cadets_staffprofile"),
+    "staff_attendance.": ("training_day_id", "training_trainingday"),
+    "term.closed": ("term_id", "cadets_term"),
+    "term.created": ("id", "cadets_term"),
+    "training_day.": ("id", "training_trainingday"),
+    "user.": ("id", "accounts_user"),
+}
+
+
+def _events_have_sources(check: str) -> Iterator[Finding]:
+    """An event and what it tells of are written by one transaction: one without the other was written past it."""
+    remedy = (
+        "Restore what it tells of from a backup; or let clients fetch their state again: "
+        "UPDATE event_head SET epoch = gen_random_uuid();"
+    )
+    for (unknown,) in _rows("SELECT DISTINCT type FROM event WHERE NOT (type = ANY(%s))", [sorted(Event.registry)]):
+        yield Finding(
+            check=check, table="event", id=unknown, detail=f"No event of this code is called {unknown}.", remedy=remedy
+        )
+    # One statement for all, since an event may be written between two.
+    parts = " UNION ALL ".join(
+        f"SELECT event.id, event.type, event.data ->> '{field}', '{table}' FROM event "  # noqa: S608 - names from above
+        f"WHERE event.type LIKE '{beginning}%%' AND event.data ? '{field}' AND NOT EXISTS "
+        f"(SELECT FROM {table} AS source WHERE source.id = (event.data ->> '{field}')::bigint)"
+        for beginning, (field, table) in _SOURCES.items()
+    )
+    statement = f"SELECT * FROM ({parts}) AS lost ORDER BY 1 LIMIT %s"  # noqa: S608 - the same
+    for key, kind, named, table in _rows(statement, [FINDINGS_COUNTED]):
+        yield Finding(
+            check=check,
+            table="event",
+            id=str(key),
+            detail=f"{kind} tells of {named}, which is not in {table}.",
+            remedy=remedy,
+        )
+
+
+def _jobs_taken(check: str) -> Iterator[Finding]:
+    """Jobs that no worker has come to the end of, though they were sent again and again."""
+    look = "Look whether the worker and the job sync-attendance run. If the job is worth nothing any more:"
+    for key, task, sends in _rows(
+        "SELECT id, task, sends FROM ops.outbox WHERE created_at < clock_timestamp() - make_interval(secs => %s) "
+        "AND due_at < clock_timestamp() - make_interval(secs => %s) ORDER BY id LIMIT %s",
+        [OLD_JOB_SECONDS, rules.OVERDUE_SECONDS, FINDINGS_COUNTED],
+    ):
+        known = "" if after_commit.task_known(task) else " This release does not know the task."
+        yield Finding(
+            check=check,
+            table="ops.outbox",
+            id=str(key),
+            detail=f"{task} was sent {sends} times, is overdue, and is not done.{known}",
+            remedy=f"{look} DELETE FROM ops.outbox WHERE id = {key};",  # noqa: S608 - for a person to read
+        )
+
+
 CHECKS: dict[str, Callable[[str], Iterator[Finding]]] = {
     "constraints_validated": _constraints_validated,
     "indexes_valid": _indexes_valid,
     "references_exist": _references_exist,
     "usernames_unambiguous": _names_unambiguous,
     "event_positions_dense": _event_positions_dense,
+    "events_have_sources": _events_have_sources,
+    "jobs_taken": _jobs_taken,
     "slots_once": _slots_once,
     "slots_ended": _slots_ended,
     "migrations_applied": _migrations_applied,

@@ -1,8 +1,6 @@
 """What can be asked about the running system."""
 
-import datetime as dt
 import uuid
-from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -10,10 +8,10 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django_celery_beat.models import PeriodicTask
 
-from apps.accounts.models import AuditEntry
-from apps.messaging.models import Notification
 from apps.operations import rules
 from apps.operations.models import Probe
+from apps.operations.selectors.backups import backup_status
+from apps.operations.selectors.laid_aside import waiting_status
 from core import broker, clock
 from core.errors import NotFound, Unavailable
 
@@ -80,6 +78,8 @@ def status() -> dict[str, Any]:
         "schedule": schedule(),
         "queue": queue_body(survey.queue) if survey else None,
         "media_storage": settings.MEDIA_STORAGE,
+        "backup": backup_status(),
+        **waiting_status(),
     }
 
 
@@ -126,25 +126,6 @@ def schedule() -> list[dict[str, Any]]:
 def crontab_text(row: Any) -> str:
     """The five fields of crontab(5)."""
     return f"{row.minute} {row.hour} {row.day_of_month} {row.month_of_year} {row.day_of_week}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Activity:
-    """What happened in an interval."""
-
-    sign_ins: int
-    notifications: int
-    audit_entries: int
-
-
-def activity(*, start: dt.datetime, end: dt.datetime) -> Activity:
-    """Counts of the half-open interval [start, end)."""
-    entries = AuditEntry.objects.filter(at__gte=start, at__lt=end)
-    return Activity(
-        sign_ins=entries.filter(action="session.open").count(),
-        notifications=Notification.objects.filter(created_at__gte=start, created_at__lt=end).count(),
-        audit_entries=entries.count(),
-    )
 
 
 def crontab_of(schedule: Any) -> rules.Crontab:

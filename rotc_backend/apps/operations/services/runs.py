@@ -18,6 +18,7 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from apps.operations.models import ScheduledRun
 from apps.operations.rules import ATTEMPTS, LEASE_SECONDS, Outcome
+from core.retries import TryLater
 
 logger = logging.getLogger("rgms.schedule")
 
@@ -58,12 +59,11 @@ class Claim:
     attempt: int
 
 
-class SlotHeld(Exception):
-    """Somebody else does this slot, or died doing it. `seconds` until that is known."""
+class SlotHeld(TryLater):
+    """Somebody else does this slot, or died doing it: to forget the message now would be to lose the slot."""
 
-    def __init__(self, *, seconds: float) -> None:
-        super().__init__(f"held for another {seconds:.0f} s")
-        self.seconds = seconds
+    def __init__(self, *, left: float) -> None:
+        super().__init__(seconds=left + 1, why=f"held for another {left:.0f} s")
 
 
 class LeaseLost(Exception):
@@ -105,7 +105,7 @@ def run_claim(*, job: str, slot: dt.datetime, crontab: str) -> Claim | None:
             return None
         cursor.execute(_LEFT, [job, slot])
         if left := cursor.fetchone():
-            raise SlotHeld(seconds=max(0.0, float(left[0])))
+            raise SlotHeld(left=max(0.0, float(left[0])))
     return None
 
 
@@ -144,7 +144,8 @@ def slot_run(
     """Do one slot: None when it was done before. `perform` is given the slot's scheduled time.
 
     `together` commits the work and its record in one transaction, which work needs that cannot be repeated; without it
-    `perform` owns its transactions. Raises SlotHeld, RunFailed; LeaseLost after the work was rolled back.
+    `perform` owns its transactions. Raises SlotHeld; RunFailed, or after the last attempt the work's own error;
+    LeaseLost after the work was rolled back.
     """
     claim = run_claim(job=job, slot=slot, crontab=crontab)
     if claim is None:
@@ -161,8 +162,12 @@ def slot_run(
         raise
     except Exception as error:
         logger.exception("%s of %s failed in attempt %s", job, slot, claim.attempt)
+        detail = f"{type(error).__name__} in attempt {claim.attempt}."
         with contextlib.suppress(DatabaseError, InterfaceError):  # then the lease's end gives the slot back
-            run_release(claim=claim, detail=f"{type(error).__name__} in attempt {claim.attempt}.")
+            if claim.attempt >= ATTEMPTS:
+                run_finish(claim=claim, outcome=Outcome(succeeded=False, counts={}, detail=_given_up(detail)))
+                raise
+            run_release(claim=claim, detail=detail)
         raise RunFailed(attempt=claim.attempt) from error
     logger.log(
         logging.INFO if outcome.succeeded else logging.ERROR,
@@ -173,3 +178,7 @@ def slot_run(
         extra={"attempt": claim.attempt, **outcome.counts},
     )
     return outcome
+
+
+def _given_up(detail: str) -> str:
+    return f"None of {ATTEMPTS} attempts came to its end. {detail}"

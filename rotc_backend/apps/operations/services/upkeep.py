@@ -2,30 +2,33 @@
 
 import datetime as dt
 
-from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.db import connection, transaction
 
-from apps.accounts.models import Role, Status, User
-from apps.accounts.services import tokens_cleanup
+from apps.accounts.services import mails_expire, mails_resume, tokens_cleanup
 from apps.events.services import SEQUENCED_AT_ONCE, events_expire, sequence
 from apps.imports.services.retention import imports_expire, imports_resume
-from apps.messaging.services import notification_create, notifications_expire
-from apps.operations import selectors
+from apps.messaging.services import notifications_expire
 from apps.operations.models import Probe, ScheduledRun
 from apps.operations.rules import Outcome
-from core.clock import manila_date, manila_day, now
+from apps.operations.services.backups.asking import backup_weekly
+from apps.operations.services.dead_letters import dead_letters_expire, outbox_sweep
+from apps.pictures.services import pictures_expire, pictures_resume
+from apps.reports.services.retention import reports_expire, reports_resume
+from apps.training.services.closing import ended_days_close
+from core.clock import manila_date, now
 
 NOTIFICATION_DAYS = 30  # a notification stays so long after it was read
 EVENT_DAYS = 7  # a client that was away for longer fetches its state again
 PROBE_DAYS = 7
 RUN_DAYS = 90
+MAIL_DAYS = 90
+DEAD_LETTER_DAYS = 90
 _LARGEST_BATCHES = 100
 
 
 def sessions_cleanup() -> Outcome:
-    """Remove what has outlived its use: sessions, read notifications, old events, probes, records of runs, and of
-    imports the files that nobody applied and the old rows.
+    """Remove what has outlived its use: sessions, read notifications, old events, probes, records of runs, of e-mail
+    and of failed tasks, of imports the files that nobody applied and the old rows, pictures that waited too long.
     """
     present = now()
     sessions, _ = Session.objects.filter(expire_date__lt=present).delete()
@@ -40,8 +43,12 @@ def sessions_cleanup() -> Outcome:
             "events": events_expire(before=present - dt.timedelta(days=EVENT_DAYS)),
             "probes": probes,
             "runs": runs,
+            "mails": mails_expire(before=present - dt.timedelta(days=MAIL_DAYS)),
+            "dead_letters": dead_letters_expire(failed_before=present - dt.timedelta(days=DEAD_LETTER_DAYS)),
             "import_previews": previews,
             "import_rows": import_rows,
+            "pictures": pictures_expire(),
+            "report_files": reports_expire(),
         },
     )
 
@@ -50,76 +57,33 @@ def expired_tokens_cleanup() -> Outcome:
     return Outcome(succeeded=True, counts=tokens_cleanup())
 
 
-def daily_reports(*, slot: dt.datetime) -> Outcome:
-    """Tell every administrator what happened on the day in Manila before the slot's."""
-    day = manila_date(slot) - dt.timedelta(days=1)
-    start, end = manila_day(day)
-    activity = selectors.activity(start=start, end=end)
-    recipients = User.objects.filter(role=Role.ADMIN, status=Status.APPROVED, archived_at=None).order_by("pk")
-    ids = list(recipients.values_list("pk", flat=True))
-    for recipient_id in ids:
-        notification_create(
-            actor_id=None,
-            recipient_id=recipient_id,
-            title=f"Daily report for {day:%d %B %Y}",
-            body=(
-                f"Sign-ins: {activity.sign_ins}. Notifications sent: {activity.notifications}. "
-                f"Entries in the audit trail: {activity.audit_entries}."
-            ),
-        )
-    return Outcome(
-        succeeded=True,
-        counts={
-            "sign_ins": activity.sign_ins,
-            "notifications": activity.notifications,
-            "audit_entries": activity.audit_entries,
-            "recipients": len(ids),
-        },
-    )
-
-
 def attendance_sync() -> Outcome:
-    """Publish the changes that no channels process has published: events that still wait for their position. And let
-    the worker take up imports whose message or whose worker was lost.
+    """Close the training days that have ended, and let nothing wait whose message was lost: jobs, imports,
+    pictures, reports, e-mail, events.
+
+    Scans that scanners took offline need nothing here: they are taken in when they are handed in, also for a day that
+    is closed by then.
     """
-    published = 0
+    closed = ended_days_close(today=manila_date(now()))
+    counts = {
+        "days_closed": closed.days,
+        "absent": closed.absent,
+        "excused": closed.excused,
+        "imports_resumed": imports_resume(),
+        "pictures_resumed": pictures_resume(),
+        "reports_resumed": reports_resume(),
+        "mails_resumed": int(mails_resume()),
+        "jobs_resent": outbox_sweep(),
+        "changes_published": 0,
+    }
     for _ in range(_LARGEST_BATCHES):
         fresh = sequence()
-        published += fresh
+        counts["changes_published"] += fresh
         if fresh < SEQUENCED_AT_ONCE:
             break
-    return Outcome(succeeded=True, counts={"changes_published": published, "imports_resumed": imports_resume()})
+    return Outcome(succeeded=True, counts=counts)
 
 
 def database_backup() -> Outcome:
-    """Count what a backup would hold, and say plainly that none was stored."""
-    inventory = _inventory()
-    return Outcome(
-        succeeded=False,
-        counts={"tables": len(inventory), "rows": sum(inventory.values())},
-        detail=_no_backup(),
-    )
-
-
-def _no_backup() -> str:
-    unset = [name for name in ("BACKUP_URL", "BACKUP_ENCRYPTION_KEY") if not getattr(settings, name, "")]
-    if unset:
-        verb = "is" if len(unset) == 1 else "are"
-        return f"No backup was stored, because {' and '.join(unset)} {verb} not set."
-    return "No backup was stored, because this release cannot write one."
-
-
-def _inventory() -> dict[str, int]:
-    """Rows by table, all as of one moment."""
-    with transaction.atomic(durable=True), connection.cursor() as cursor:
-        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        cursor.execute(
-            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
-            "WHERE schemaname IN ('public', 'ops') ORDER BY 1"
-        )
-        tables = [name for (name,) in cursor.fetchall()]
-        counts = {}
-        for table in tables:
-            cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608 - quoted by the server's own format()
-            counts[table] = cursor.fetchone()[0]
-    return counts
+    """Store a backup of the whole database, restored on trial, or say plainly why there is none."""
+    return backup_weekly()

@@ -1,14 +1,14 @@
 """Jobs, their runs, probes and events in the admin site."""
 
 import pytest
-from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask, PeriodicTasks
 
 from apps.accounts.models import AuditEntry
 from apps.events.models import Event
 from apps.operations.models import Probe
 from apps.operations.tests.factories import Caller
 from core.clock import now
-from tests.admin_pages import Site, said
+from tests.admin_pages import Site, address_of, said
 
 pytestmark = pytest.mark.django_db
 
@@ -24,8 +24,8 @@ def task() -> PeriodicTask:
     return PeriodicTask.objects.create(name="daily-reports", task="operations.daily_reports", crontab=crontab)
 
 
-def recorded() -> list[tuple[str, str]]:
-    rows = AuditEntry.objects.filter(action__startswith="periodic_task").order_by("pk")
+def recorded(noun: str = "periodic_task") -> list[tuple[str, str]]:
+    rows = AuditEntry.objects.filter(action__startswith=noun).order_by("pk")
     return list(rows.values_list("action", "actor__username"))
 
 
@@ -71,3 +71,24 @@ def test_what_a_worker_and_an_event_said_is_readable(site: Site, admin: Caller) 
     assert "&quot;id&quot;: 1" in page
     assert site.list_of(Event, q="user:1") == [event]
     assert site.list_of(Event, q="user:2") == []
+
+
+def test_the_times_of_jobs_are_changed_and_made_with_an_entry_each(site: Site, task: PeriodicTask) -> None:
+    assert site.change(task.crontab).status_code == 302
+    assert recorded("crontab_schedule") == []
+    assert site.change(task.crontab, hour="7").status_code == 302
+    entry = AuditEntry.objects.get(action="crontab_schedule.change")
+    assert (entry.target, entry.before, entry.after) == (
+        f"crontab_schedule:{task.crontab_id}",
+        {"hour": "6"},
+        {"hour": "7"},
+    )
+    inline = {"periodictask_set-TOTAL_FORMS": "0", "periodictask_set-INITIAL_FORMS": "0"}
+    assert site.add(IntervalSchedule, every="5", period="minutes", **inline).status_code == 302
+    assert recorded("interval_schedule") == [("interval_schedule.create", "operator")]
+
+
+def test_the_times_of_a_job_are_not_deleted_with_the_job(site: Site, task: PeriodicTask) -> None:
+    site.act("delete_selected", task.crontab, post="yes")
+    assert site.client.post(address_of(CrontabSchedule, "delete", task.crontab_id), {"post": "yes"}).status_code == 403
+    assert PeriodicTask.objects.get() == task

@@ -161,18 +161,18 @@ class TestIntegrity:
 
     def test_a_hole_between_event_positions_is_found(self, admin):
         for position in (1, 2, 4):
-            Event.objects.create(type="t", recipients=["user:1"], data={}, position=position)
+            Event.objects.create(type="notification.removed", recipients=["user:1"], data={}, position=position)
         EventHead.objects.update(position=4)
         assert self.one(admin, "event_positions_dense")["table"] == "event"
 
     def test_a_head_that_is_not_where_the_log_ends_is_found(self, admin):
-        Event.objects.create(type="t", recipients=["user:1"], data={}, position=7)
+        Event.objects.create(type="notification.removed", recipients=["user:1"], data={}, position=7)
         EventHead.objects.update(position=5)
         assert self.one(admin, "event_positions_dense")["table"] == "event_head"
 
     def test_a_log_whose_oldest_events_have_expired_is_sound(self, admin):
         for position in (5, 6, 7):
-            Event.objects.create(type="t", recipients=["user:1"], data={}, position=position)
+            Event.objects.create(type="notification.removed", recipients=["user:1"], data={}, position=position)
         EventHead.objects.update(position=7)
         assert self.findings(admin) == []
 

@@ -3,6 +3,7 @@ import datetime as dt
 import pytest
 
 from apps.operations import rules
+from core import retries
 
 OWN = {"version": "1.0.0", "commit": None, "service": rules.WEB, "key_fingerprint": "abc"}
 CONNECTED = rules.Reading(connected=True)
@@ -192,6 +193,19 @@ def test_each_limit_is_shorter_than_what_would_hand_the_task_to_somebody_else():
 
 
 def test_no_retry_waits_as_long_as_redis_waits_for_an_acknowledgement():
-    delays = [rules.retry_delay_seconds(attempt=attempt, jitter=1.0) for attempt in range(1, 30)]
-    assert max(delays) < rules.VISIBILITY_SECONDS
+    delays = [retries.retry_delay_seconds(attempt=attempt, jitter=1.0) for attempt in range(1, 30)]
+    assert max(delays) <= retries.LONGEST_WAIT_SECONDS < rules.VISIBILITY_SECONDS
     assert delays == sorted(delays)
+    assert retries.wait_seconds(10_000) == retries.LONGEST_WAIT_SECONDS
+
+
+def test_what_is_laid_aside_holds_no_secrets():
+    assert rules.masked({"reset_id": "7", "access_token": "abc", "Password": "x"}) == {
+        "reset_id": "7",
+        "access_token": "***",
+        "Password": "***",
+    }
+    text = "connect to postgresql://rgms:s3cret@db/rotc failed; key was hunter22"
+    assert rules.without_secrets(text, secrets=["hunter22"]) == (
+        "connect to postgresql://***@db/rotc failed; key was ***"
+    )

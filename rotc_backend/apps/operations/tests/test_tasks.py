@@ -4,13 +4,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from celery.exceptions import Retry
 from django.db import OperationalError, connection
 
 from apps.operations import rules, tasks
 from apps.operations.models import ScheduledRun
 from apps.operations.services import runs
 from core import broker
+from core.retries import TryLater
 
 SLOT = "2026-03-02T02:00:00.000Z"
 SCHEDULED = {rules.SLOT_HEADER: SLOT, rules.CRONTAB_HEADER: "0 2 * * *"}
@@ -20,15 +20,10 @@ pytestmark = pytest.mark.usefixtures("no_runs")
 
 
 class Delivery:
-    """One message as the worker gets it; `retried` holds what a retry would send."""
+    """One message as the worker gets it; its headers are what a retry would send."""
 
     def __init__(self, headers: dict[str, Any]) -> None:
-        self.request = type("Request", (), {"headers": headers})()
-        self.retried: dict[str, Any] = {}
-
-    def retry(self, **options: Any) -> Exception:
-        self.retried = options
-        return Retry()
+        self.request = type("Request", (), {"headers": dict(headers)})()
 
 
 @contextmanager
@@ -47,37 +42,45 @@ def database_away(*, after: int) -> Iterator[None]:
         yield
 
 
-def deliver(headers: dict[str, Any], perform: Any) -> dict[str, Any]:
+def deliver(headers: dict[str, Any], perform: Any) -> tuple[dict[str, Any], float]:
+    """The headers of the retry that is asked for, and its seconds."""
     delivery = Delivery(headers)
-    with pytest.raises(Retry):
+    with pytest.raises(TryLater) as later:
         tasks._slot(delivery, job="cleanup", perform=perform)
-    return delivery.retried
+    return delivery.request.headers, later.value.seconds
 
 
 def broken(slot: dt.datetime) -> rules.Outcome:
     raise ConnectionResetError
 
 
-@pytest.mark.parametrize("statements", [0, 1])
-def test_a_slot_is_tried_again_when_the_database_goes_away(statements: int) -> None:
-    # 0: while the slot is claimed.  1: during the work, so that the slot cannot be given back either.
-    with database_away(after=statements):
-        retried = deliver(SCHEDULED, broken)
-    assert retried["headers"] == SCHEDULED
-    assert 15 <= retried["countdown"] <= 30
+def test_a_slot_whose_claim_fails_is_left_to_the_retries_of_every_task() -> None:
+    with database_away(after=0), pytest.raises(OperationalError):
+        tasks._slot(Delivery(SCHEDULED), job="cleanup", perform=broken)
+
+
+def test_a_slot_is_tried_again_when_the_database_goes_away_during_its_work() -> None:
+    with database_away(after=1):  # so that the slot cannot be given back either
+        headers, seconds = deliver(SCHEDULED, broken)
+    assert headers == SCHEDULED
+    assert 15 <= seconds <= 30
 
 
 def test_a_run_that_a_person_asked_for_keeps_its_slot_over_its_retries_and_is_given_up() -> None:
     headers: dict[str, Any] = BY_A_PERSON
-    for _ in range(rules.ATTEMPTS):
-        headers = deliver(headers, broken)["headers"]
-    tasks._slot(Delivery(headers), job="cleanup", perform=broken)
+    for _ in range(rules.ATTEMPTS - 1):
+        headers, _ = deliver(headers, broken)
+    with pytest.raises(ConnectionResetError):  # from here on it is a dead letter
+        tasks._slot(Delivery(headers), job="cleanup", perform=broken)
     run = ScheduledRun.objects.get()
     assert (run.attempt, run.outcome, run.trigger) == (rules.ATTEMPTS, "failed", "person")
+    assert "ConnectionResetError in attempt 5" in run.detail
+    tasks._slot(Delivery(headers), job="cleanup", perform=broken)  # done: nothing happens
+    assert ScheduledRun.objects.get().attempt == rules.ATTEMPTS
 
 
 def test_a_message_that_is_delivered_again_after_its_worker_died_is_the_same_slot() -> None:
     claim = runs.run_claim(job="cleanup", slot=tasks._slot_of(BY_A_PERSON), crontab="")
     assert claim is not None
-    assert deliver(BY_A_PERSON, broken)["countdown"] == pytest.approx(rules.LEASE_SECONDS, abs=3)
+    assert deliver(BY_A_PERSON, broken)[1] == pytest.approx(rules.LEASE_SECONDS, abs=3)
     assert ScheduledRun.objects.count() == 1

@@ -1,0 +1,11 @@
+"""Make a backup of the database. `python backup_database.py --help`; docs/BACKUP_RESTORE.md says the rest."""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    sys.argv.insert(1, "backup_database")
+    from manage import main
+
+    main()
