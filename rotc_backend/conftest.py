@@ -5,6 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+# What several test files assert together; without it a failure would not show what was compared.
+pytest.register_assert_rewrite("apps.cadets.tests.tables", "tests.admin_pages")
+
 # Of the schema `ops`, which `flush` never empties; runs of jobs have a fixture of their own.
 _LEFT = ("outbox", "mail", "dead_letter")
 

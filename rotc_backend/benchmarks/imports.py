@@ -23,7 +23,7 @@ from scripts.stack.pytest_servers import servers_running
 if TYPE_CHECKING:
     from apps.accounts.rules import Principal
     from apps.imports.models import ImportRun
-    from apps.imports.tests.worker_process import Worker
+    from core.tests.worker_process import Worker
 
 CADETS = 3_000
 GOAL_SECONDS = 30.0  # of the preview, and of the application
@@ -102,8 +102,8 @@ def _measured(cadets: int, *, log: Path) -> Result:
     from apps.cadets.selectors import cadets_sheet
     from apps.cadets.tests import factories, sheets
     from apps.imports.services.asking import import_apply
-    from apps.imports.tests.worker_process import worker_running
     from core.spreadsheets.writing import xlsx_stream
+    from core.tests.worker_process import worker_running
 
     actor = principal_of_user(user("amina", role=Role.ADMIN))
     sheets.unit_fill(cadets, term=factories.term())
@@ -143,7 +143,7 @@ def _sent(actor: "Principal", content: bytes) -> int:
 def _performed(ask: Callable[[], int], *, worker: "Worker") -> tuple["ImportRun", float]:
     """(the run, seconds) once the worker has ended it. Raises SystemExit when it ended otherwise than well."""
     from apps.imports.models import ImportRun, State
-    from apps.imports.tests.worker_process import wait_for
+    from core.tests.worker_process import wait_for
 
     started = time.perf_counter()
     run_id = ask()

@@ -10,18 +10,20 @@ and, where it shows progress, phase, rows_done and rows_total. Every time is the
 may differ.
 """
 
+import contextlib
 import logging
+import random
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from django.db import DatabaseError, InterfaceError, connection, connections, transaction
 
-from core.retries import TryLater
+from core.retries import TryLater, retry_delay_seconds
 
 logger = logging.getLogger("rgms.leases")
 
@@ -89,14 +91,25 @@ class LeasedTable:
             )
             if row := cursor.fetchone():
                 return Claim(row_id=row_id, owner=owner, attempt=row[0])
+            # A lease that ended between the two statements counts: else the message would be forgotten.
             cursor.execute(
-                f"SELECT extract(epoch FROM lease_until - clock_timestamp()) FROM {self.table} "  # noqa: S608 - written in the code
-                "WHERE id = %(row)s AND state = 'running' AND lease_until >= clock_timestamp()",
+                f"SELECT greatest(0, extract(epoch FROM lease_until - clock_timestamp())) FROM {self.table} "  # noqa: S608 - written in the code
+                "WHERE id = %(row)s AND state = 'running' "
+                "AND (lease_until >= clock_timestamp() OR attempt < %(attempts)s)",
                 given,
             )
             if left := cursor.fetchone():
                 raise RowHeld(left=float(left[0]))
         return None
+
+    def is_held(self, *, row_id: int) -> bool:
+        """Whether a worker says that it lives."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT FROM {self.table} WHERE id = %s AND state = 'running' AND lease_until >= clock_timestamp()",
+                [row_id],
+            )
+            return bool(cursor.rowcount)
 
     def is_exhausted(self, *, row_id: int) -> bool:
         """Whether nobody may try again; locks the row in the caller's transaction if so."""
@@ -133,6 +146,19 @@ class LeasedTable:
                 [claim.row_id, claim.owner],
             )
 
+    def broke_off(self, claim: Claim, error: Exception) -> TryLater:
+        """Give the row back after an error that may pass; what is returned is to be raised from None.
+
+        The row counts its attempts itself, whichever message they came by. Without the error's words, which may quote
+        what stands in a file or a report: names, grades.
+        """
+        with contextlib.suppress(DatabaseError, InterfaceError):  # then the lease's end gives the row back
+            self.release(claim)
+        why = type(error).__name__
+        logger.warning("%s %s broke off in attempt %s: %s", self.table, claim.row_id, claim.attempt, why)
+        jitter = random.random()  # noqa: S311 - only spreads the retries
+        return TryLater(seconds=retry_delay_seconds(attempt=claim.attempt, jitter=jitter), why=why)
+
     def without_worker(self, *, lost_minutes: int) -> list[int]:
         """The rows that wait for longer than a message takes, or whose worker has died."""
         with connection.cursor() as cursor:
@@ -148,19 +174,27 @@ class LeasedTable:
 class Reporter:
     """Extends a lease and tells the progress every second, from a thread with a connection of its own.
 
-    On the worker's own connection nobody would see it before the end of a transaction. `tell` hears of a new place, in
-    the transaction that has extended the lease. `at` raises LeaseLost as of a second ago, so who ends the row looks
-    once more.
+    On the worker's own connection nobody would see it before the end of a transaction. In the transaction that has
+    extended the lease, `look` is called each time, and `tell` hears of a new place. `at` raises LeaseLost as of a
+    second ago, so who ends the row looks once more.
     """
 
-    def __init__(self, *, table: LeasedTable, claim: Claim, first: Place, tell: Callable[[Place], None]) -> None:
-        self._table, self._claim, self._tell = table, claim, tell
+    def __init__(
+        self,
+        *,
+        table: LeasedTable,
+        claim: Claim,
+        first: Place,
+        tell: Callable[[Place], None],
+        look: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._table, self._claim, self._tell, self._look = table, claim, tell, look
         self._place = first  # replaced as a whole: two threads see it
         self._lost = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{table.table}-{claim.row_id}", daemon=True)
 
-    def __enter__(self) -> "Reporter":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -187,8 +221,10 @@ class Reporter:
                 try:
                     with transaction.atomic():
                         self._lost = not self._table.extend(self._claim, place)
-                        if not self._lost and place != told:
-                            self._tell(place)
+                        if not self._lost:
+                            self._look()
+                            if place != told:
+                                self._tell(place)
                     told, beat = place, time.monotonic()
                 except (DatabaseError, InterfaceError) as error:
                     # The worker meets the same, and decides; a connection that was lost is opened anew.

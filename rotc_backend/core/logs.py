@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import re
+import traceback
 from typing import Any
 
 from core.measure import current_request_id
@@ -25,6 +26,12 @@ def without_secrets(text: str) -> str:
     for pattern in _SECRETS:
         text = pattern.sub("[removed]", text)
     return text
+
+
+def places_of(error: BaseException) -> str:
+    """Where it happened, innermost first: for errors whose own words may quote names or grades."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    return " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
 
 
 class JsonFormatter(logging.Formatter):

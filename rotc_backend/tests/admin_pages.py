@@ -12,7 +12,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import get_resolver, reverse
 
-from apps.accounts.models import User
+from apps.accounts.models import AuditEntry, User
+from apps.events.models import Event
 
 _NOT_COUNTED = re.compile(r"SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK|BEGIN|COMMIT")
 _ = get_resolver().url_patterns  # config.urls decides what the site shows
@@ -98,9 +99,25 @@ def refusals(answer: Any) -> dict[str, list[str]]:
     return errors
 
 
+def saved(answer: Any) -> bool:
+    return bool(answer.status_code == 302)
+
+
 def said(answer: Any) -> str:
     """The messages on top of the page that an action leads to."""
     return " ".join(str(message) for message in answer.context["messages"])
+
+
+NOTHING: tuple[list[str], list[str]] = ([], [])
+
+
+def written() -> tuple[list[str], list[str]]:
+    """Audited actions and types of events, in their order, without those of signing in."""
+    audited = AuditEntry.objects.exclude(action__regex="^(site_session|session|user)[.]")
+    return (
+        list(audited.order_by("id").values_list("action", flat=True)),
+        list(Event.objects.order_by("id").values_list("type", flat=True)),
+    )
 
 
 def address_of(model: type[models.Model], page: str, *arguments: Any) -> str:

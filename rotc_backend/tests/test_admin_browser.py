@@ -4,7 +4,6 @@ SCREENSHOTS names a folder for pictures of some pages; those of docs/images come
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,40 +12,31 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test import RequestFactory
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
 from apps.accounts.models import User
 from apps.cadets.models import Cadet, Company, Platoon
 from apps.imports.models import ImportRun
-from apps.imports.services.claims import run_claim
-from apps.imports.services.performing import run_perform
+from apps.imports.services.performing import run_claim, run_perform
 from apps.operations.services.demonstration import DEMO_ACCOUNTS, demonstration_fill
 from tests.admin_pages import OWN, REGISTERED, SITE, address_of, rows_of
+from tests.chromium import chromium_running, needs_chromium
 from tests.crowd import traces_leave
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt install chromium)"),
+    needs_chromium,
 ]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
 PASSWORD = "Sunrise over Maigo, in a browser"
 CADETS = 60
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    # Playwright's own loop runs in this thread, and Django would take the tests' queries for asynchronous ones.
-    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium_running() as started:
         yield started
-        started.close()
-    if before is None:
-        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,6 @@ UNFINISHED = (QUEUED, RUNNING, READY)
 READING, CHECKING, WRITING = "reading", "checking", "writing"
 
 LEASE_SECONDS = 30  # after which a worker that says nothing is taken for dead
-EXTEND_SECONDS = 5.0  # between two extensions of the lease
-PROGRESS_SECONDS = 1.0  # between two events of progress at least
 ATTEMPTS = 3
 MOST_UNFINISHED = 20  # of one person: each holds a file in the database
 READY_HOURS = 24  # a preview that nobody applies for so long is forgotten, with its file

@@ -1,18 +1,15 @@
-import contextlib
 import logging
-import random
-import traceback
 from collections.abc import Mapping
 
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError
 
 from apps.reports.services import performing
 from apps.reports.services.ends import LEASES
 from core.errors import Unavailable
 from core.leases import LeaseLost
-from core.retries import TryLater, retry_delay_seconds
+from core.logs import places_of
 
 logger = logging.getLogger("rgms.reports")
 
@@ -35,13 +32,7 @@ def _perform(*, report_id: int, contents: Mapping[str, performing.Content] = per
     except LeaseLost:
         logger.warning("Report %s is no longer this worker's", report_id)
     except _PASSING as passing:
-        with contextlib.suppress(DatabaseError, InterfaceError):  # then the lease's end gives the report back
-            LEASES.release(claim)
-        logger.warning("Report %s broke off in attempt %s: %s", report_id, claim.attempt, type(passing).__name__)
-        # The report counts its attempts itself, whichever message they came by. Without the error's words, see below.
-        jitter = random.random()  # noqa: S311 - only spreads the retries
-        seconds = retry_delay_seconds(attempt=claim.attempt, jitter=jitter)
-        raise TryLater(seconds=seconds, why=type(passing).__name__) from None
+        raise LEASES.broke_off(claim, passing) from None
     except SoftTimeLimitExceeded:
         logger.error("Report %s took too long", report_id)
         performing.report_fail(
@@ -51,7 +42,7 @@ def _perform(*, report_id: int, contents: Mapping[str, performing.Content] = per
         )
     except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked must be told
         # Without its message, which may quote names and grades.
-        logger.error("Report %s failed by %s %s", report_id, type(error).__name__, _places(error))
+        logger.error("Report %s failed by %s %s", report_id, type(error).__name__, places_of(error))
         performing.report_fail(
             claim=claim,
             code="unexpected",
@@ -59,9 +50,3 @@ def _perform(*, report_id: int, contents: Mapping[str, performing.Content] = per
         )
     else:
         logger.info("Report %s is %s", report_id, state.value, extra={"attempt": claim.attempt})
-
-
-def _places(error: BaseException) -> str:
-    """Where it happened, innermost first."""
-    frames = traceback.extract_tb(error.__traceback__)[-4:]
-    return " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))

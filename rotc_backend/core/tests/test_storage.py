@@ -194,3 +194,12 @@ def test_with_local_media_files_stay_on_this_disk(settings: Settings, tmp_path: 
     name = default_storage.save("letter.pdf", ContentFile(CONTENT))
     assert type(storages["default"]) is FileSystemStorage
     assert (tmp_path / name).read_bytes() == CONTENT
+
+
+def test_an_answer_that_breaks_off_is_a_storage_that_is_away(
+    storage: CloudinaryStorage, cloud: CloudinaryStandIn
+) -> None:
+    name = storage.save("letter.pdf", ContentFile(CONTENT))
+    cloud.breaks_off = True
+    with pytest.raises(Unavailable):
+        storage.open(name)

@@ -29,6 +29,8 @@ from core.uploads import (
     file_discard,
     file_discard_on_commit,
     file_store,
+    file_store_as,
+    image_checked,
     image_reencoded,
 )
 
@@ -349,6 +351,78 @@ def test_a_large_square_photo_is_decoded_at_a_fraction_and_still_large() -> None
     assert image.size == (2395, 2395)
 
 
+# --- In the request ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        pytest.param(encoded(Image.new("P", (8, 8)), "GIF"), "file_type", id="gif"),
+        pytest.param(encoded(halves())[:300], "file_malformed", id="half a jpeg's header"),
+        pytest.param(b"\xff\xd8\xff" + b"x" * 100_000, "file_malformed", id="no jpeg behind its first bytes"),
+        pytest.param(encoded(halves(), "PNG")[:-20], "file_malformed", id="png cut short"),
+        pytest.param(encoded(halves(), "WEBP")[:-5], "file_malformed", id="webp cut short"),
+        pytest.param(png_of(50_000, 50_000), "image_too_large", id="bomb"),
+        pytest.param(
+            encoded(halves(), "WEBP", save_all=True, append_images=[halves().rotate(90)]), "file_type", id="animation"
+        ),
+    ],
+)
+def test_what_the_headers_show_is_refused_at_once(content: bytes, code: str) -> None:
+    assert refusal(content, image_checked) == code
+    assert refusal(content, document_checked) == code
+
+
+def test_what_only_decoding_shows_is_refused_by_the_worker() -> None:
+    noise = Image.effect_noise((120, 90), 60).convert("RGB")
+    whole = encoded(noise)
+    for content in (whole[: len(whole) // 2], damaged_png(noise)):
+        image_checked(sent(content))
+        assert refusal(content, image_reencoded) == "file_malformed"
+
+
+def damaged_png(image: Image.Image) -> bytes:
+    """All of its chunks are there, and what is in one of them is wrong."""
+    content = bytearray(encoded(image, "PNG"))
+    place = content.index(b"IDAT") + 6
+    content[place : place + 50] = b"\xff" * 50
+    return bytes(content)
+
+
+@pytest.mark.parametrize("between", [b"\xff\xff\xff", b"", b"junk", b"\xff\xd0"])
+def test_jpegs_are_read_with_what_cameras_leave_between_markers(between: bytes) -> None:
+    content = encoded(halves())
+    content = content[:2] + content[2:20] + between + content[20:]
+    image_checked(sent(content))
+    assert opened(image_reencoded(sent(content))).size == (80, 40)
+
+
+_CHECK = """
+import sys
+from django.conf import settings
+settings.configure()
+from django.core.files.uploadedfile import SimpleUploadedFile
+from core.uploads import image_checked
+image_checked(SimpleUploadedFile("photo.jpg", open(sys.argv[1], "rb").read()))
+print([name for name in sys.modules if name.partition(".")[0] == "PIL"])
+"""
+
+
+def test_a_request_does_not_even_load_the_decoder(tmp_path: Path) -> None:
+    for form in ("JPEG", "PNG", "WEBP"):
+        file = tmp_path / form
+        file.write_bytes(encoded(halves(), form))
+        done = subprocess.run(
+            [sys.executable, "-c", _CHECK, str(file)],
+            env={"PYTHONPATH": str(Path(uploads.__file__).parent.parent)},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        assert done.stdout == "[]\n"
+
+
 # --- One at a time ----------------------------------------------------------------------------------------------------
 
 _HOLD = """
@@ -462,10 +536,10 @@ def test_a_pdf_and_a_docx_are_kept_byte_by_byte() -> None:
     assert document_checked(sent(PDF)).content_type == "application/pdf"
 
 
-def test_a_photographed_letter_is_written_anew() -> None:
+def test_a_photographed_letter_has_yet_to_be_written_anew() -> None:
     document = document_checked(sent(encoded(halves(3000, 1500), "PNG"), "letter.pdf"))
     assert (document.kind, document.content_type, document.extension) == ("image", "image/jpeg", "jpg")
-    assert opened(document.content).size == (2400, 1200)
+    assert document.content is None
 
 
 @pytest.mark.parametrize(
@@ -553,6 +627,13 @@ def cloud(settings: Settings) -> Iterator[CloudinaryStandIn]:
         }
         settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": "core.storage.CloudinaryStorage"}}
         yield account
+
+
+def test_a_file_is_never_kept_under_another_name_than_the_one_written_down(media: Path) -> None:
+    file_store_as(name="photos/a.jpg", content=b"abc")
+    with pytest.raises(Unavailable):
+        file_store_as(name="photos/a.jpg", content=b"def")
+    assert [path.read_bytes() for path in media.rglob("*.jpg")] == [b"abc"]
 
 
 def test_a_stored_file_has_a_name_that_nobody_guesses_and_comes_back(media: Path) -> None:

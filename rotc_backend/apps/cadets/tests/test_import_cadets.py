@@ -1,11 +1,9 @@
 """Cadets from files: what becomes of each row, and what is written."""
 
 import datetime as dt
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import transaction
 
 from apps.accounts.models import AuditEntry
 from apps.accounts.tests.factories import Person
@@ -17,15 +15,15 @@ from apps.cadets.services import enrollments as one_enrollment
 from apps.cadets.services.imports import cadets_import
 from apps.cadets.tests import factories, tables
 from apps.cadets.tests.factories import CadetPerson
+from apps.cadets.tests.tables import Bring
 from apps.events.models import Event
 from core.clock import now
 from core.errors import Conflict, NotFound
-from core.tables import ImportCancelled, Row, RowFate
+from core.tables import Row
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 STAFF = ["role:admin", "role:training_staff"]
-Bring = Callable[..., list[RowFate]]
 LETTERS = {column.field: chr(ord("A") + place) for place, column in enumerate(rules.CADET_COLUMNS)}
 NEW = {
     "student_id": "2026-77001",
@@ -59,25 +57,8 @@ def _lists(alpha: Company, bravo: Company, first_platoon: Platoon) -> None:
 
 @pytest.fixture
 def bring(admin: Person, term: Term) -> Bring:
-    """Import lines, or rows that were read from a file."""
-
     actor = admin.principal  # now: to authenticate takes a query every two seconds
-
-    def run(*lines: dict[str, Any] | Row, **options: Any) -> list[RowFate]:
-        given: list[Any] = list(lines)
-        rows = given if given and isinstance(given[0], Row) else tables.rows(rules.CADET_COLUMNS, *given)
-        told = {
-            "actor": actor,
-            "term_id": term.pk,
-            "on_duplicate": "update",
-            "dry_run": False,
-            "progress": tables.heard,
-            **options,
-        }
-        with transaction.atomic():
-            return cadets_import(rows=rows, **told)
-
-    return run
+    return tables.bringing(cadets_import, rules.CADET_COLUMNS, actor=actor, term_id=term.pk)
 
 
 def new(term: Term, **cells: Any) -> dict[str, Any]:
@@ -91,11 +72,6 @@ def line(who: Cadet, **cells: Any) -> dict[str, Any]:
 def written(term: Term, *people: Cadet) -> dict[str, Any]:
     versions = [roster_version(), grades_version(term.pk), *(standing_version(who.pk) for who in people)]
     return {**tables.footprint(Cadet, *versions), "enrollments": list(Enrollment.objects.order_by("pk").values())}
-
-
-def moved(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
-    versions = before["versions"]
-    return {key.removeprefix("version:") for key in versions if versions[key] != after["versions"][key]}
 
 
 # --- What is written --------------------------------------------------------------------------------------------------
@@ -266,10 +242,10 @@ def test_what_is_cached_of_those_who_changed_moves_and_of_others_stays(
     before = written(term, liza.cadet, omar.cadet)
     bring(line(liza.cadet, course="BSA"), line(omar.cadet, status="ongoing"))
     after = written(term, liza.cadet, omar.cadet)
-    assert moved(before, after) == {roster_version(), standing_version(liza.cadet.pk)}
+    assert tables.moved(before, after) == {roster_version(), standing_version(liza.cadet.pk)}
     bring(line(omar.cadet, status="dropped"))
     last = written(term, liza.cadet, omar.cadet)
-    assert moved(after, last) == {roster_version(), grades_version(term.pk), standing_version(omar.cadet.pk)}
+    assert tables.moved(after, last) == {roster_version(), grades_version(term.pk), standing_version(omar.cadet.pk)}
 
 
 # --- What stays -------------------------------------------------------------------------------------------------------
@@ -538,17 +514,8 @@ def test_progress_is_told_while_checking_and_while_writing_and_can_stop_either(b
     told: list[int] = []
     bring(*lines, progress=told.append, dry_run=True)
     assert told == [250, 500, 600]
-    before = written(term)
     for calls in (2, 4):
-        left = iter(range(calls))
-
-        def stop(_: int, left: Any = left) -> None:
-            if next(left, None) is None:
-                raise ImportCancelled
-
-        with pytest.raises(ImportCancelled):
-            bring(*lines, progress=stop)
-        assert written(term) == before
+        tables.stops_without_a_trace(bring, lines, calls=calls, written=lambda: written(term))
     told.clear()
     bring(*lines, progress=told.append)
     assert told == [250, 500, 600, 0, 250, 500, 600]

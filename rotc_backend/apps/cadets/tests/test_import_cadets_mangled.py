@@ -1,11 +1,12 @@
 """Whatever stands in the cells of a file: a row is refused with words, or is taken; nothing else ever happens."""
 
 import datetime as dt
+from functools import partial
 from typing import Any
 
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from apps.accounts.tests.factories import Person
@@ -14,26 +15,16 @@ from apps.cadets.models import Cadet, Company, Enrollment, Term
 from apps.cadets.selectors import cadets_sheet
 from apps.cadets.services.imports import cadets_import
 from apps.cadets.tests import factories, tables
+from apps.cadets.tests.tables import Bring
 from core.clock import now
-from core.spreadsheets.reading import spreadsheet_read
-from core.spreadsheets.writing import csv_stream, xlsx_stream
-from core.tables import FATES, REFUSE, Row, RowFate
 
 pytestmark = pytest.mark.django_db
 
 FIELDS = [column.field for column in rules.CADET_COLUMNS]
-HEALTH = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 numbers = st.sampled_from(["M-1", "m-2", "M-3", " M-4 ", "M-5", "2026-00000", "N-1", "n-1"])
 values = st.one_of(
     st.text(max_size=300),
-    st.integers(),
-    st.floats(),
-    st.decimals(allow_nan=False, allow_infinity=False),
-    st.booleans(),
-    st.dates(),
-    st.times(),
-    st.datetimes(),
-    st.timedeltas(),  # what a workbook gives for a duration
+    *tables.ODD_VALUES,
     st.sampled_from(
         [
             "Cruz, Ana B.", "Cruz, Jr., Ana", ",", ", Ana", "Cruz,", "Jr., Ana", "Cruz, Jr.", "a,b,c,d", "Ñ, ñ",
@@ -66,16 +57,16 @@ def unit(db: None) -> Term:
     return term
 
 
-def imported(person: Person, term: Term, rows: list[Row], **options: Any) -> list[RowFate]:
-    told = {"on_duplicate": "update", "dry_run": False, "term_id": term.pk, **options}
-    return cadets_import(actor=person.principal, rows=rows, progress=tables.heard, **told)
+@pytest.fixture
+def bring(admin: Person, unit: Term) -> Bring:
+    return tables.bringing(cadets_import, rules.CADET_COLUMNS, actor=admin.principal, term_id=unit.pk)
 
 
 def stored() -> Any:
     return tables.footprint(Cadet), list(Enrollment.objects.order_by("pk").values())
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=HEALTH)
+@settings(max_examples=200, deadline=None, suppress_health_check=tables.HEALTH)
 @example(lines=[{"student_id": "N-1", "name": "x" * 30_000}], on_duplicate="update", in_term=True)
 @example(
     lines=[{"student_id": "N-1", "name": "Cruz, Ana", "birthdate": dt.date.max}], on_duplicate="update", in_term=True
@@ -84,25 +75,13 @@ def stored() -> Any:
     lines=st.lists(cells | likely, max_size=6), on_duplicate=st.sampled_from(["update", "skip"]), in_term=st.booleans()
 )
 def test_a_mangled_row_is_refused_or_taken(
-    admin: Person, unit: Term, lines: list[dict[str, Any]], on_duplicate: str, in_term: bool
+    bring: Bring, unit: Term, lines: list[dict[str, Any]], on_duplicate: str, in_term: bool
 ) -> None:
-    rows = tables.rows(rules.CADET_COLUMNS, *lines)
     options: dict[str, Any] = {"on_duplicate": on_duplicate, "term_id": unit.pk if in_term else None}
     with transaction.atomic():
-        before = stored()
-        tried = imported(admin, unit, rows, **options, dry_run=True)
-        assert stored() == before
-        done = imported(admin, unit, rows, **options)
-        assert done == tried
-        assert [fate.row for fate in done] == [row.row for row in rows]
-        assert set(tables.fates(done)) <= set(FATES)
-        assert all(bool(fate.problems) == (fate.fate == REFUSE) for fate in done)
-        assert all(one.detail and one.code and one.field in FIELDS for fate in done for one in fate.problems)
-        if REFUSE in tables.fates(done):
-            assert stored() == before
-        else:
-            again = imported(admin, unit, rows, **options)
-            assert set(tables.fates(again)) <= {"unchanged", "skip"}
+        tables.refused_or_taken(
+            partial(bring, **options), tables.rows(rules.CADET_COLUMNS, *lines), fields=FIELDS, written=stored
+        )
         for row in [*Cadet.objects.all(), *Enrollment.objects.all()]:  # what was written can be read, and is sound
             row.clean_fields()
         transaction.set_rollback(True)
@@ -111,7 +90,7 @@ def test_a_mangled_row_is_refused_or_taken(
 storable = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=HEALTH)
+@settings(max_examples=80, deadline=None, suppress_health_check=tables.HEALTH)
 @given(
     texts=st.fixed_dictionaries(
         {
@@ -123,17 +102,14 @@ storable = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
     in_file=st.tuples(st.text(storable, min_size=1, max_size=16), st.sampled_from(["csv", "xlsx"])),
 )
 def test_whatever_is_stored_comes_back_unchanged(
-    admin: Person, unit: Term, texts: dict[str, str], birthdate: dt.date | None, in_file: tuple[str, str]
+    bring: Bring, texts: dict[str, str], birthdate: dt.date | None, in_file: tuple[str, str]
 ) -> None:
     company, file_format = in_file
     with transaction.atomic():
         Cadet.objects.filter(student_id="M-2").update(**texts, birthdate=birthdate)
         odd = Company.objects.filter(name__iexact=company).first() or Company.objects.create(name=company)
         Enrollment.objects.filter(cadet__student_id="M-2").update(company=odd, position=company)
-        sheet: Any = {"columns": rules.CADET_SHEET_COLUMNS, "rows": cadets_sheet()}
-        stream = csv_stream(**sheet) if file_format == "csv" else xlsx_stream(**sheet, sheet_name="Cadets")
-        table = spreadsheet_read(b"".join(stream), columns=rules.CADET_COLUMNS)
-        assert table.problems == []
-        done = imported(admin, unit, list(table.rows))
-        assert set(tables.fates(done)) == {"unchanged"}, (tables.problems(done), done)
+        tables.come_back_unchanged(
+            bring, cadets_sheet(), rules.CADET_SHEET_COLUMNS, file_format, read_as=rules.CADET_COLUMNS
+        )
         transaction.set_rollback(True)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -39,17 +40,9 @@ def people(term: Term) -> list[Cadet]:
 
 
 def bringing(actor: Principal, term: Term, numbers: Sequence[str], **cells: Any) -> Callable[[], list[RowFate]]:
-    lines = ({"student_id": number, "name": "Cruz, Ana", "company": "Alpha", **cells} for number in numbers)
-    rows = tables.rows(rules.CADET_COLUMNS, *lines)
+    lines = [{"student_id": number, "name": "Cruz, Ana", "company": "Alpha", **cells} for number in numbers]
     factories.company()
-
-    def run() -> list[RowFate]:
-        with transaction.atomic():
-            return cadets_import(
-                actor=actor, rows=rows, term_id=term.pk, on_duplicate="update", dry_run=False, progress=tables.heard
-            )
-
-    return run
+    return partial(tables.bringing(cadets_import, rules.CADET_COLUMNS, actor=actor, term_id=term.pk), *lines)
 
 
 def errors(results: Sequence[Any]) -> list[str]:

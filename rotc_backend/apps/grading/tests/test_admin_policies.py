@@ -9,8 +9,8 @@ from apps.grading import rules
 from apps.grading.models import GradeSheet, GradingPolicy
 from apps.grading.services import closing
 from apps.grading.tests import factories
-from apps.training.tests.admin_site import NOTHING, Site, address_of, refusals, saved, written
 from core.clock import now
+from tests.admin_pages import NOTHING, Site, address_of, refusals, saved, written
 
 pytestmark = pytest.mark.django_db
 

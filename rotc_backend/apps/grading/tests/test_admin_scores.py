@@ -10,9 +10,9 @@ from apps.events.models import Event
 from apps.grading.models import ExamScore
 from apps.grading.services import scores
 from apps.grading.tests import factories
-from apps.training.tests.admin_site import NOTHING, Site, address_of, refusals, said, saved, written
 from core.clock import now
 from core.errors import PreconditionFailed
+from tests.admin_pages import NOTHING, Site, address_of, refusals, said, saved, written
 
 pytestmark = pytest.mark.django_db
 

@@ -12,8 +12,8 @@ from apps.cadets.services.terms import term_hold_open
 from apps.cadets.tests import factories as unit
 from apps.grading.models import GradeSheet
 from apps.grading.tests import factories
-from apps.training.tests.admin_site import NOTHING, Site, address_of, refusals, said, saved, written
 from core.clock import now
+from tests.admin_pages import NOTHING, Site, address_of, refusals, said, saved, written
 
 pytestmark = pytest.mark.django_db
 GIVEN = {"school_year": "2027-2028", "semester": "2nd", "starts_on": "2028-01-10", "ends_on": "2028-05-20"}

@@ -75,7 +75,7 @@ def test_a_company_or_a_platoon_alone_can_be_taken(
 def test_a_download_is_audited_without_its_rows(instructor: StaffPerson, liza: CadetPerson, term: Term) -> None:
     company = liza.enrollment.company_id
     assert company is not None
-    instructor.client.get(path(term), {"file_format": "xlsx", "company": company})
+    instructor.client.get(path(term), {"file_format": "xlsx", "company": str(company)})
     entry = AuditEntry.objects.get(action="score.export")
     assert (entry.actor_id, entry.target, entry.before) == (instructor.user.pk, f"term:{term.pk}", None)
     assert entry.after == {"file_format": "xlsx", "filters": {"company": company}}

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import transaction
 
 from apps.accounts.models import AuditEntry
 from apps.accounts.rules import Principal
@@ -36,20 +36,8 @@ def people(db: None) -> list[Enrollment]:
 
 def bringing(actor: Principal, people: list[Enrollment], score: int) -> Callable[[], list[RowFate]]:
     lines = [{"student_id": one.cadet.student_id, "prelim": score, "final": score} for one in people]
-    rows, term_id = tables.rows(rules.SCORE_COLUMNS, *lines), people[0].term_id
-
-    def run() -> list[RowFate]:
-        with transaction.atomic():
-            return scores_import(
-                actor=actor,
-                rows=rows,
-                term_id=term_id,
-                on_duplicate="update",
-                dry_run=False,
-                progress=tables.heard,
-            )
-
-    return run
+    bring = tables.bringing(scores_import, rules.SCORE_COLUMNS, actor=actor, term_id=people[0].term_id)
+    return partial(bring, *lines)
 
 
 @pytest.mark.parametrize("attempt", range(3))

@@ -1,11 +1,9 @@
 """Exam scores from files: what becomes of each row, and what is written."""
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import transaction
 
 from apps.accounts.models import AuditEntry
 from apps.cadets.models import Cadet, Enrollment, Term
@@ -13,6 +11,7 @@ from apps.cadets.rules import grades_version, standing_version
 from apps.cadets.tests import factories as unit
 from apps.cadets.tests import tables
 from apps.cadets.tests.factories import CadetPerson, StaffPerson
+from apps.cadets.tests.tables import Bring
 from apps.events.models import Event
 from apps.grading import rules
 from apps.grading.models import ExamScore
@@ -20,31 +19,17 @@ from apps.grading.services.imports import scores_import
 from apps.grading.tests import factories
 from core.clock import now
 from core.errors import Conflict, NotFound
-from core.tables import ImportCancelled, RowFate
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 STAFF = ["role:admin", "role:training_staff"]
-Bring = Callable[..., list[RowFate]]
 
 
 @pytest.fixture
 def bring(instructor: StaffPerson, term: Term) -> Bring:
     actor = instructor.principal  # now: to authenticate takes a query every two seconds
 
-    def run(*lines: dict[str, Any], sheet: str = "", **options: Any) -> list[RowFate]:
-        told = {
-            "actor": actor,
-            "term_id": term.pk,
-            "on_duplicate": "update",
-            "dry_run": False,
-            "progress": tables.heard,
-            **options,
-        }
-        with transaction.atomic():
-            return scores_import(rows=tables.rows(rules.SCORE_COLUMNS, *lines, sheet=sheet), **told)
-
-    return run
+    return tables.bringing(scores_import, rules.SCORE_COLUMNS, actor=actor, term_id=term.pk)
 
 
 def line(who: CadetPerson | Enrollment, **scores: Any) -> dict[str, Any]:
@@ -141,11 +126,10 @@ def test_what_is_cached_of_those_who_changed_moves_and_of_others_stays(
     bring: Bring, liza: CadetPerson, omar: CadetPerson, term: Term
 ) -> None:
     factories.scores(omar.enrollment, "80")
-    before = footprint(term, liza, omar)["versions"]
+    before = footprint(term, liza, omar)
     bring(line(liza, prelim=80), line(omar, prelim=80))
-    after = footprint(term, liza, omar)["versions"]
-    moved = {key for key in before if before[key] != after[key]}
-    assert moved == {f"version:{grades_version(term.pk)}", f"version:{standing_version(liza.cadet.pk)}"}
+    after = footprint(term, liza, omar)
+    assert tables.moved(before, after) == {grades_version(term.pk), standing_version(liza.cadet.pk)}
 
 
 def test_a_status_is_never_touched(bring: Bring, liza: CadetPerson) -> None:
@@ -274,17 +258,8 @@ def test_a_dry_run_tells_the_same_and_writes_nothing(
     assert tables.fates(tried) == ["change", "create"]
 
 
-def enrolled(number: int) -> list[Enrollment]:
-    names = [f"2026-{place:05}X" for place in range(number)]
-    people = Cadet.objects.bulk_create(Cadet(student_id=name, last_name="Cruz", first_name=name) for name in names)
-    term = unit.term()
-    return Enrollment.objects.bulk_create(
-        Enrollment(cadet=who, term=term, enrolled_on=term.starts_on) for who in people
-    )
-
-
 def test_as_many_queries_for_three_hundred_rows_as_for_fifty(bring: Bring) -> None:
-    people = enrolled(350)
+    people = tables.enrolled(350)
     lines = [line(one, prelim=80, midterm=81, final=82) for one in people]
     first = tables.queries(lambda: bring(*lines[:50]))
     assert tables.queries(lambda: bring(*lines[50:])) == first
@@ -293,21 +268,12 @@ def test_as_many_queries_for_three_hundred_rows_as_for_fifty(bring: Bring) -> No
 
 
 def test_progress_is_told_while_checking_and_while_writing_and_can_stop_either(bring: Bring, term: Term) -> None:
-    lines = [line(one, prelim=80) for one in enrolled(1100)]
+    lines = [line(one, prelim=80) for one in tables.enrolled(1100)]
     told: list[int] = []
     bring(*lines, progress=told.append, dry_run=True)
     assert told == [250, 500, 750, 1000, 1100]
-    before = footprint(term)
     for calls in (2, 8):
-        left = iter(range(calls))
-
-        def stop(_: int, left: Any = left) -> None:
-            if next(left, None) is None:
-                raise ImportCancelled
-
-        with pytest.raises(ImportCancelled):
-            bring(*lines, progress=stop)
-        assert footprint(term) == before
+        tables.stops_without_a_trace(bring, lines, calls=calls, written=lambda: footprint(term))
     told.clear()
     bring(*lines, progress=told.append)
     assert told == [250, 500, 750, 1000, 1100, 0, 250, 500, 750, 1000, 1100]

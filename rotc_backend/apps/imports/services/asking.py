@@ -1,6 +1,6 @@
 """What people ask of imports: to take a file, to apply what was checked, to stop."""
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from apps.accounts.rules import Principal
 from apps.accounts.services import audit_record
@@ -10,7 +10,7 @@ from apps.imports import rules
 from apps.imports.jobs import ImportRunPerform
 from apps.imports.models import ImportFile, ImportRun, Kind, OnDuplicate, State
 from apps.imports.selectors import import_visible_to, ready_since
-from apps.imports.services.ends import run_end
+from apps.imports.services.ends import LEASES, run_end
 from apps.training.models import TrainingDay
 from core.after_commit import enqueue
 from core.clock import now
@@ -126,7 +126,7 @@ def import_cancel(*, actor: Principal, run_id: int) -> ImportRun:
         run = ImportRun.objects.select_for_update(no_key=True).get(pk=run_id)
         if run.state not in rules.UNFINISHED:
             raise _ended(run)
-        if run.state == State.RUNNING and _is_held(run_id):
+        if LEASES.is_held(row_id=run_id):
             if run.cancel_requested_at is None:
                 run.cancel_requested_at = now()
                 run.save(update_fields=["cancel_requested_at"])
@@ -168,13 +168,6 @@ def _where(*, kind: str, term_id: int | None, training_day_id: int | None) -> tu
 
 def _wrong(field: str, code: str, detail: str) -> ValidationFailed:
     return ValidationFailed(detail, errors=[FieldError(field=field, code=code, detail=detail)])
-
-
-def _is_held(run_id: int) -> bool:
-    """Whether a worker says that it lives; by the database's clock, which gave the lease."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT lease_until >= clock_timestamp() FROM imports_importrun WHERE id = %s", [run_id])
-        return bool(cursor.fetchone()[0])
 
 
 def _not_ready(run: ImportRun) -> Conflict:

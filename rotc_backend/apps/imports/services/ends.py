@@ -6,9 +6,13 @@ from django.db import connection
 
 from apps.accounts.services import audit_record
 from apps.events.services import publish
+from apps.imports import rules
 from apps.imports.events import ImportFinished
 from apps.imports.models import ImportFile, ImportRun, State
 from core.clock import now
+from core.leases import LeasedTable
+
+LEASES = LeasedTable(table="imports_importrun", lease_seconds=rules.LEASE_SECONDS, attempts=rules.ATTEMPTS)
 
 _ACTIONS = {
     State.READY: "import.check",

@@ -16,11 +16,11 @@ from apps.accounts.rules import Principal
 from apps.accounts.selectors import principal_of_user
 from apps.imports import rules
 from apps.imports.models import ImportFile, ImportRow, ImportRun, State
-from apps.imports.services.claims import Claim
-from apps.imports.services.ends import hearers, run_end
+from apps.imports.services.ends import LEASES, hearers, run_end
 from apps.imports.services.kinds import KINDS, ImportKind
-from apps.imports.services.progress import LeaseLost, Reporter
+from apps.imports.services.progress import RunReporter
 from core.errors import DomainError, FieldError, PermissionRefused, Unavailable, ValidationFailed
+from core.leases import Claim, LeaseLost
 from core.spreadsheets.reading import spreadsheet_read
 from core.tables import REFUSE, ImportCancelled, RowFate, Table
 
@@ -29,13 +29,21 @@ logger = logging.getLogger("rgms.imports")
 _AT_ONCE = 1000  # rows in one statement
 
 
+def run_claim(*, run_id: int) -> Claim | None:
+    """Claim a run; None when there is nothing to do. Raises RowHeld."""
+    claim = LEASES.claim(row_id=run_id, phase=rules.READING)
+    if claim is None:
+        _give_up(run_id)
+    return claim
+
+
 def run_perform(*, claim: Claim, kinds: Mapping[str, ImportKind] = KINDS) -> State:
     """Do a claimed run to its end, and return how it ended. What is wrong with the file or its rows is an end.
 
     Raises LeaseLost, Unavailable and DatabaseError after which nothing was saved and another attempt may succeed.
     """
     run = _run(claim)
-    with Reporter(claim=claim, recipients=hearers(run)) as report:
+    with RunReporter(claim=claim, recipients=hearers(run)) as report:
         try:
             if run.cancel_requested_at is not None:
                 raise ImportCancelled
@@ -62,11 +70,11 @@ def run_fail(*, claim: Claim, code: str, detail: str) -> None:
     try:
         _ended(claim, State.FAILED, code=code, detail=detail)
     except LeaseLost:
-        logger.warning("Import %s has another owner now", claim.run_id)
+        logger.warning("Import %s has another owner now", claim.row_id)
 
 
 def _run(claim: Claim) -> ImportRun:
-    run = ImportRun.objects.select_related("asked_by").filter(pk=claim.run_id, owner=claim.owner).first()
+    run = ImportRun.objects.select_related("asked_by").filter(pk=claim.row_id, owner=claim.owner).first()
     if run is None:
         raise LeaseLost
     return run
@@ -82,7 +90,7 @@ def _actor(run: ImportRun) -> Principal:
     return actor
 
 
-def _table(run: ImportRun, kind: ImportKind, report: Reporter) -> Table:
+def _table(run: ImportRun, kind: ImportKind, report: RunReporter) -> Table:
     content = bytes(ImportFile.objects.values_list("content", flat=True).get(run_id=run.pk))
     table = spreadsheet_read(content, columns=kind.columns, progress=report.read)
     if not table.rows:
@@ -91,12 +99,12 @@ def _table(run: ImportRun, kind: ImportKind, report: Reporter) -> Table:
     return table
 
 
-def _concluded(*, claim: Claim, actor: Principal, table: Table, fates: Sequence[RowFate], report: Reporter) -> State:
+def _concluded(*, claim: Claim, actor: Principal, table: Table, fates: Sequence[RowFate], report: RunReporter) -> State:
     """The end of a run whose importer has come to its own, in its transaction."""
     if len(fates) != len(table.rows):
         raise RuntimeError(f"the importer answered {len(fates)} of {len(table.rows)} rows")
     fates = rules.with_cell_problems(fates, table.problems)
-    _rows_keep(claim.run_id, fates)
+    _rows_keep(claim.row_id, fates)
     counts = rules.counts_of(fates)
     report.stop()  # from here on the row is ours until the commit; its thread would wait for it
     locked = _locked(claim)
@@ -137,7 +145,7 @@ def _rows_keep(run_id: int, fates: Sequence[RowFate]) -> None:
 
 def _locked(claim: Claim) -> ImportRun:
     """The run, locked, while it is still ours. Raises LeaseLost."""
-    rows = ImportRun.objects.filter(pk=claim.run_id, owner=claim.owner, state=State.RUNNING)
+    rows = ImportRun.objects.filter(pk=claim.row_id, owner=claim.owner, state=State.RUNNING)
     run = rows.select_for_update(no_key=True).first()
     if run is None:
         raise LeaseLost
@@ -148,6 +156,23 @@ def _ended(claim: Claim, state: State, *, code: str, detail: str) -> State:
     with transaction.atomic():
         run_end(run=_locked(claim), actor_id=None, state=state, code=code, detail=detail)
     return state
+
+
+def _give_up(run_id: int) -> None:
+    with transaction.atomic():
+        if not LEASES.is_exhausted(row_id=run_id):
+            return
+        run_end(
+            run=ImportRun.objects.get(pk=run_id),
+            actor_id=None,
+            state=State.FAILED,
+            code="attempts_exhausted",
+            detail=(
+                f"None of {rules.ATTEMPTS} attempts came to its end, and nothing was saved. Send the file again; if "
+                "that fails as well, send it in smaller parts and tell an administrator the number of this import."
+            ),
+        )
+    logger.error("Import %s is given up after %s attempts", run_id, rules.ATTEMPTS)
 
 
 def _code_of(refusal: DomainError) -> str:

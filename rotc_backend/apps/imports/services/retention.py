@@ -2,22 +2,15 @@
 
 import datetime as dt
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from apps.imports import rules
 from apps.imports.jobs import ImportRunPerform
 from apps.imports.models import ImportRow, ImportRun, State
 from apps.imports.selectors import ready_since
-from apps.imports.services.ends import run_end
+from apps.imports.services.ends import LEASES, run_end
 from core.after_commit import enqueue
 from core.clock import now
-
-_WITHOUT_A_WORKER = """
-SELECT id FROM imports_importrun
-WHERE state = 'queued' AND queued_at < clock_timestamp() - make_interval(mins => %s)
-    OR state = 'running' AND lease_until < clock_timestamp()
-ORDER BY id
-"""
 
 
 def imports_resume() -> int:
@@ -25,9 +18,7 @@ def imports_resume() -> int:
 
     A message more than needed does nothing: whoever takes the first one claims the run.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_WITHOUT_A_WORKER, [rules.LOST_MINUTES])
-        lost = [run_id for (run_id,) in cursor.fetchall()]
+    lost = LEASES.without_worker(lost_minutes=rules.LOST_MINUTES)
     for run_id in lost:
         enqueue(ImportRunPerform(run_id=run_id))
     return len(lost)

@@ -11,8 +11,9 @@ from apps.accounts.rules import Principal
 from apps.cadets.models import Company
 from apps.cadets.tests import factories as cadets
 from apps.imports.models import ImportFile, ImportRun, State
-from apps.imports.services import claims, performing
+from apps.imports.services import performing
 from apps.imports.services.kinds import ImportKind
+from core.leases import Claim
 from core.tables import CREATE, REFUSE, UNCHANGED, Column, Progress, Row, RowFate
 
 COLUMNS = (Column(field="name", title="Name", required=True), Column(field="motto", title="Motto"))
@@ -90,8 +91,8 @@ def run(sender: User, content: bytes = NAMES, *, file_name: str = "companies.csv
     return row
 
 
-def claimed(row: ImportRun) -> claims.Claim:
-    claim = claims.run_claim(run_id=row.pk)
+def claimed(row: ImportRun) -> Claim:
+    claim = performing.run_claim(run_id=row.pk)
     assert claim is not None
     return claim
 

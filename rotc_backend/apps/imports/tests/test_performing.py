@@ -6,18 +6,19 @@ import time
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from apps.accounts.models import AuditEntry, Status
 from apps.cadets.models import Company
 from apps.events.models import Event
 from apps.imports.models import ImportFile, ImportRow, ImportRun, State
-from apps.imports.services import asking, claims, performing
-from apps.imports.services.progress import LeaseLost
+from apps.imports.services import asking, performing
+from apps.imports.services.ends import LEASES
 from apps.imports.tests import factories
 from apps.imports.tests.factories import COMPANIES, Pausing, claimed, performed
 from core.clock import now
 from core.errors import Conflict
+from core.leases import Claim, LeaseLost, RowHeld
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -147,28 +148,44 @@ def test_an_account_that_has_lost_its_role_or_was_archived_meanwhile_imports_not
 def test_a_run_is_done_once_however_often_its_message_comes(admin):
     run = factories.run(admin.user)
     performed(run)
-    assert claims.run_claim(run_id=run.pk) is None
-    assert claims.run_claim(run_id=run.pk + 1) is None
+    assert performing.run_claim(run_id=run.pk) is None
+    assert performing.run_claim(run_id=run.pk + 1) is None
     assert len(finished_events()) == 1
 
 
 def test_of_two_workers_one_gets_the_run_and_the_other_is_told_how_long_to_wait(admin):
     run = factories.run(admin.user)
     claimed(run)
-    with pytest.raises(claims.RunHeld) as held:
-        claims.run_claim(run_id=run.pk)
+    with pytest.raises(RowHeld) as held:
+        performing.run_claim(run_id=run.pk)
     assert 25 < held.value.seconds <= 31
+
+
+def test_a_lease_that_ends_just_when_somebody_asks_is_asked_for_again_and_not_forgotten(admin):
+    run = factories.run(admin.user)
+    claimed(run)
+
+    def ends_after_the_claim(execute: Any, sql: str, *rest: Any) -> Any:
+        answer = execute(sql, *rest)
+        if sql.startswith("UPDATE"):
+            factories.in_thread(lease_ends)()
+        return answer
+
+    with connection.execute_wrapper(ends_after_the_claim), pytest.raises(RowHeld) as held:
+        performing.run_claim(run_id=run.pk)
+    assert held.value.seconds == 1
+    assert performed(run) == State.DONE
 
 
 def test_many_workers_at_once_and_one_claim(admin):
     run = factories.run(admin.user)
 
     def claim() -> Any:
-        return claims.run_claim(run_id=run.pk)
+        return performing.run_claim(run_id=run.pk)
 
     found = [end() for end in [factories.in_thread(claim) for _ in range(6)]]
-    assert sum(isinstance(one, claims.Claim) for one in found) == 1
-    assert sum(isinstance(one, claims.RunHeld) for one in found) == 5
+    assert sum(isinstance(one, Claim) for one in found) == 1
+    assert sum(isinstance(one, RowHeld) for one in found) == 5
 
 
 def test_a_worker_that_was_taken_over_saves_nothing(admin):
@@ -203,7 +220,7 @@ def test_after_three_attempts_the_run_is_given_up_in_words(admin):
     for attempt in (1, 2, 3):
         assert claimed(run).attempt == attempt
         lease_ends()
-    assert claims.run_claim(run_id=run.pk) is None
+    assert performing.run_claim(run_id=run.pk) is None
     run.refresh_from_db()
     assert (run.state, run.problem_code) == (State.FAILED, "attempts_exhausted")
     assert "None of 3 attempts" in run.problem
@@ -217,7 +234,7 @@ def test_when_the_database_goes_away_nothing_is_saved_and_the_file_stays_for_ano
     with pytest.raises(OperationalError):
         performing.run_perform(claim=claim, kinds=factories.failing(OperationalError("gone")))
     assert "Foxtrot" not in companies()
-    claims.run_release(claim=claim)
+    LEASES.release(claim)
     assert performed(run) == State.DONE
     assert run.attempt == 2
 

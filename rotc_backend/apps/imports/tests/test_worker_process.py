@@ -21,9 +21,9 @@ from apps.imports.models import Fate, ImportFile, ImportRow, ImportRun, State
 from apps.imports.services import asking
 from apps.imports.services.retention import imports_resume
 from apps.imports.tests.factories import in_thread
-from apps.imports.tests.worker_process import Worker, wait_for, worker_running
 from core import broker
 from core.clock import now
+from core.tests.worker_process import Worker, wait_for, worker_running
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CADETS = 40

@@ -9,9 +9,9 @@ from apps.training.models import AttendanceRecord, StaffAttendanceRecord, Traini
 from apps.training.services import attendance
 from apps.training.services.records import NO_RECORD, RecordRead
 from apps.training.tests import factories
-from apps.training.tests.admin_site import NOTHING, Site, address_of, refusals, said, saved, written
 from core.clock import now
 from core.errors import PreconditionFailed
+from tests.admin_pages import NOTHING, Site, address_of, refusals, said, saved, written
 
 pytestmark = pytest.mark.django_db
 

@@ -9,9 +9,9 @@ from apps.cadets.tests import factories as cadets
 from apps.messaging.models import Notification
 from apps.training.models import AttendanceRecord, ExcuseLetter, Scan
 from apps.training.tests import factories
-from apps.training.tests.admin_site import NOTHING, Site, address_of, said, written
 from core.clock import now
 from core.uploads import file_store
+from tests.admin_pages import NOTHING, Site, address_of, said, written
 
 pytestmark = pytest.mark.django_db
 DECIDED = ("state", "decided_by_id", "decision_note")

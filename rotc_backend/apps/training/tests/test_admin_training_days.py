@@ -8,8 +8,8 @@ from apps.accounts.models import AuditEntry
 from apps.cadets.tests import factories as cadets
 from apps.training.models import AttendanceRecord, TrainingDay
 from apps.training.tests import factories
-from apps.training.tests.admin_site import NOTHING, Site, address_of, refusals, said, saved, written
 from core.clock import now
+from tests.admin_pages import NOTHING, Site, address_of, refusals, said, saved, written
 
 pytestmark = pytest.mark.django_db
 

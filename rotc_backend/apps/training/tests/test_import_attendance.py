@@ -1,19 +1,18 @@
 """Attendance from files: what becomes of each row, and what is written."""
 
 import datetime as dt
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import transaction
 
 from apps.accounts.models import AuditEntry
 from apps.accounts.tests.factories import Person
-from apps.cadets.models import Cadet, Enrollment, Term
+from apps.cadets.models import Cadet, Term
 from apps.cadets.rules import grades_version, standing_version
 from apps.cadets.tests import factories as cadets
 from apps.cadets.tests import tables
 from apps.cadets.tests.factories import CadetPerson, StaffPerson
+from apps.cadets.tests.tables import Bring
 from apps.events.models import Event
 from apps.training import rules
 from apps.training.models import AttendanceRecord, TrainingDay
@@ -21,12 +20,10 @@ from apps.training.services.imports import attendance_import
 from apps.training.tests import factories
 from core.clock import MANILA, now
 from core.errors import Conflict, NotFound
-from core.tables import ImportCancelled, Row, RowFate
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 STAFF = ["role:admin", "role:training_staff"]
-Bring = Callable[..., list[RowFate]]
 
 
 @pytest.fixture
@@ -36,25 +33,8 @@ def day(db: None) -> TrainingDay:
 
 @pytest.fixture
 def bring(instructor: StaffPerson, day: TrainingDay) -> Bring:
-    """Import lines, or rows that were read from a file."""
-
     actor = instructor.principal  # now: to authenticate takes a query every two seconds
-
-    def run(*lines: dict[str, Any] | Row, **options: Any) -> list[RowFate]:
-        given: list[Any] = list(lines)
-        rows = given if given and isinstance(given[0], Row) else tables.rows(rules.ATTENDANCE_COLUMNS, *given)
-        told = {
-            "actor": actor,
-            "training_day_id": day.pk,
-            "on_duplicate": "update",
-            "dry_run": False,
-            "progress": tables.heard,
-            **options,
-        }
-        with transaction.atomic():
-            return attendance_import(rows=rows, **told)
-
-    return run
+    return tables.bringing(attendance_import, rules.ATTENDANCE_COLUMNS, actor=actor, training_day_id=day.pk)
 
 
 def line(who: Cadet, status: Any = None, time_in: Any = None, time_out: Any = None, remarks: Any = None) -> Any:
@@ -184,11 +164,10 @@ def test_what_is_cached_of_those_who_changed_moves_and_of_others_stays(
     bring: Bring, cadet: CadetPerson, stranger: CadetPerson, day: TrainingDay
 ) -> None:
     factories.record(day, stranger.cadet, "present")
-    before = written(day, cadet.cadet, stranger.cadet)["versions"]
+    before = written(day, cadet.cadet, stranger.cadet)
     bring(line(cadet.cadet, "p"), line(stranger.cadet, "p"))
-    after = written(day, cadet.cadet, stranger.cadet)["versions"]
-    moved = {key for key in before if before[key] != after[key]}
-    assert moved == {f"version:{grades_version(day.term_id)}", f"version:{standing_version(cadet.cadet.pk)}"}
+    after = written(day, cadet.cadet, stranger.cadet)
+    assert tables.moved(before, after) == {grades_version(day.term_id), standing_version(cadet.cadet.pk)}
 
 
 # --- What stays -------------------------------------------------------------------------------------------------------
@@ -361,18 +340,8 @@ def test_a_dry_run_tells_the_same_and_writes_nothing(
     assert tables.fates(tried) == ["change", "create"]
 
 
-def enrolled(number: int) -> list[Cadet]:
-    people = [
-        Cadet(student_id=f"2026-{place:05}X", last_name="Cruz", first_name=f"C{place}") for place in range(number)
-    ]
-    Cadet.objects.bulk_create(people)
-    term = cadets.term()
-    Enrollment.objects.bulk_create(Enrollment(cadet=who, term=term, enrolled_on=term.starts_on) for who in people)
-    return people
-
-
 def test_as_many_queries_for_three_hundred_rows_as_for_fifty(bring: Bring, day: TrainingDay) -> None:
-    people = enrolled(350)
+    people = [one.cadet for one in tables.enrolled(350)]
     few, many = ([line(who, "p", "07:00") for who in part] for part in (people[:50], people[50:]))
     first = tables.queries(lambda: bring(*few))
     assert tables.queries(lambda: bring(*many)) == first
@@ -383,21 +352,12 @@ def test_as_many_queries_for_three_hundred_rows_as_for_fifty(bring: Bring, day: 
 def test_progress_is_told_while_checking_and_while_writing_and_can_stop_either(
     bring: Bring, admin: Person, day: TrainingDay
 ) -> None:
-    lines = [line(who, "p") for who in enrolled(1100)]
+    lines = [line(one.cadet, "p") for one in tables.enrolled(1100)]
     told: list[int] = []
     bring(*lines, progress=told.append, dry_run=True)
     assert told == [250, 500, 750, 1000, 1100]
-    before = written(day)
     for calls in (2, 8):
-        left = iter(range(calls))
-
-        def stop(_: int, left: Any = left) -> None:
-            if next(left, None) is None:
-                raise ImportCancelled
-
-        with pytest.raises(ImportCancelled):
-            bring(*lines, progress=stop)
-        assert written(day) == before
+        tables.stops_without_a_trace(bring, lines, calls=calls, written=lambda: written(day))
     told.clear()
     bring(*lines, progress=told.append)
     assert told == [250, 500, 750, 1000, 1100, 0, 250, 500, 750, 1000, 1100]

@@ -1,10 +1,10 @@
 """Files of attendance that are brought in at the same moment, each on a connection of its own."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import transaction
 
 from apps.accounts.models import AuditEntry
 from apps.accounts.rules import Principal
@@ -34,20 +34,9 @@ def people(db: None) -> list[Cadet]:
 
 
 def bringing(actor: Principal, day: TrainingDay, people: list[Cadet], status: str) -> Callable[[], list[RowFate]]:
-    rows = tables.rows(rules.ATTENDANCE_COLUMNS, *({"student_id": who.student_id, "status": status} for who in people))
-
-    def run() -> list[RowFate]:
-        with transaction.atomic():
-            return attendance_import(
-                actor=actor,
-                rows=rows,
-                training_day_id=day.pk,
-                on_duplicate="update",
-                dry_run=False,
-                progress=tables.heard,
-            )
-
-    return run
+    lines = [{"student_id": who.student_id, "status": status} for who in people]
+    bring = tables.bringing(attendance_import, rules.ATTENDANCE_COLUMNS, actor=actor, training_day_id=day.pk)
+    return partial(bring, *lines)
 
 
 @pytest.mark.parametrize("attempt", range(3))
