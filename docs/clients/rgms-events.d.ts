@@ -197,6 +197,14 @@ export interface LetterDecided {
   version: number;
 }
 
+/** The picture that was sent as its file has been looked at. `file_state`: ready, or refused. */
+export interface LetterFileChanged {
+  id: number;
+  cadet_id: number;
+  file_state: string;
+  version: number;
+}
+
 /** Without the reason, which is the cadet's and the officers' who decide: they fetch it. */
 export interface LetterSubmitted {
   id: number;
@@ -691,6 +699,7 @@ export interface EventMap {
   "import.finished": ImportFinished;
   "import.progress": ImportProgress;
   "letter.decided": LetterDecided;
+  "letter.file_changed": LetterFileChanged;
   "letter.submitted": LetterSubmitted;
   "letter.withdrawn": LetterWithdrawn;
   "merit.issued": MeritIssued;

@@ -18,6 +18,7 @@ ORDER: Mapping[str, Sequence[str]] = {
     "imports": ("ImportRun", "ImportRow", "ImportFile"),
     "reports": ("Report", "Certificate"),
     "messaging": ("Announcement", "AnnouncementPhoto", "Notification", "Room", "Message", "ReadMark"),
+    "pictures": ("Picture", "PicturePart"),
     "accounts": ("User", "Invitation", "AuditEntry", "Session", "PasswordReset", "Attempts", "Revocation"),
     "django_celery_beat": ("PeriodicTask", "CrontabSchedule", "IntervalSchedule"),
     "operations": ("ScheduledRun", "Probe"),

@@ -12,6 +12,7 @@ import contextlib
 import random
 from typing import Any
 
+import psycopg
 from celery import Task
 from celery.exceptions import Ignore, Reject, Retry
 from django.db import DatabaseError, InterfaceError, OperationalError
@@ -23,8 +24,8 @@ from core.errors import Unavailable
 from core.measure import Measure, measuring
 
 ATTEMPT_HEADER = "attempt"  # of a message: which attempt it is for, from 1
-# After these the world may be as it should at the next attempt.
-PASSING = (OperationalError, InterfaceError, BrokerAway, Unavailable)
+# After these the world may be as it should at the next attempt. Backups have connections of their own.
+PASSING = (OperationalError, InterfaceError, psycopg.OperationalError, BrokerAway, Unavailable)
 
 
 class ProcessEnded(Exception):
@@ -101,8 +102,13 @@ class ReliableTask(Task):
         if attempt is not None:
             headers[ATTEMPT_HEADER] = attempt
         # Sent before the job is told: were it the other way about and Redis away, nobody would send it for a while.
-        retry: Exception = self.retry(countdown=wait, exc=error, max_retries=None, throw=False, headers=headers)
-        self._wait(self._header(OUTBOX_HEADER), seconds=wait)
+        number = self._header(OUTBOX_HEADER)
+        try:
+            retry: Exception = self.retry(countdown=wait, exc=error, max_retries=None, throw=False, headers=headers)
+        except Reject as rejected:  # the broker is away
+            # A job is sent again from the outbox. A slot of the schedule is in this message alone, and would be lost.
+            raise Reject(rejected.reason, requeue=number is None) from error
+        self._wait(number, seconds=wait)
         return retry
 
     def _wait(self, number: int | None, *, seconds: float) -> None:

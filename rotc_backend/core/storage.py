@@ -4,6 +4,7 @@ Every file is stored as an authenticated raw asset: its address alone opens noth
 `MEDIA_STORAGE=local` replaces this class by Django's own file system storage.
 """
 
+import http.client
 import time
 import urllib.error
 import urllib.request
@@ -52,7 +53,7 @@ class CloudinaryStorage(Storage):
             if error.code == 404:
                 raise FileNotFoundError(name) from error
             raise _unavailable(f"answered {error.code}") from error
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:  # the latter when the answer breaks off in the middle
             raise _unavailable("did not answer") from error
 
     def _save(self, name: str, content: IO[bytes]) -> str:

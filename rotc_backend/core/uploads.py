@@ -1,8 +1,13 @@
 """Files that people send: judged by their content, never by their name, and kept in the media storage.
 
-Pictures are decoded and written anew, so nothing of the sent bytes is kept: no place where it was taken, no thumbnail,
-no trailing archive. Decoding is bounded in memory: a service has 512 MB, of which four workers take 272 at rest, and
-no picture may take more than some 110 on top of that:
+in the request    size, kind and structure (`image_checked`, `document_checked`): what is none is refused at once, and
+                  nothing is decoded
+in the worker     a picture is decoded and written anew (`image_reencoded`), so nothing of the sent bytes is kept: no
+                  place where it was taken, no thumbnail, no trailing archive
+
+Nobody looks for viruses: a PDF or a DOCX reaches its reader as it was sent, as a download that no page can run.
+
+Decoding is bounded in memory. A service has 512 MB, and no picture may take more than some 110 of them:
 
     one picture at a time on the machine, whichever worker has it
     baseline JPEG      decoded at 1/2, 1/4 or 1/8 of its size (libjpeg's own scaling): large photos cost little
@@ -25,9 +30,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.http import FileResponse, HttpResponseRedirect
 from django.utils.http import content_disposition_header
@@ -38,9 +43,9 @@ from core.errors import ContentTooLarge, DomainError, FieldError, NotFound, Unav
 if TYPE_CHECKING:
     from PIL import Image
 
-    Upload: TypeAlias = UploadedFile[bytes]
+    Upload: TypeAlias = File[bytes]
 else:
-    Upload = UploadedFile  # at run time Django's class takes no argument
+    Upload = File  # at run time Django's class takes no argument
 
 logger = logging.getLogger("rgms.uploads")
 
@@ -62,23 +67,39 @@ _FLAWS_OF_DOCX = {
     Flaw.MACROS: ("file_type", "The document holds macros. Save it as DOCX without them, or send a PDF."),
 }
 
-LONGEST_WAIT = 20.0  # seconds for the pictures before this one; the proxy gives up later than that
+LONGEST_WAIT = 20.0  # seconds for the picture before this one
+_MOST_CHUNKS = 20_000  # of a PNG that are walked through
+_HEADER_JUNK = 65_536  # bytes between the markers of a JPEG
+_MARKERS_ALONE = {bytes([kind]) for kind in (0x00, 0x01, *range(0xD0, 0xD9))}  # of a JPEG: nothing follows them
 _ROWS_AT_ONCE = 256  # of a picture whose pixels are changed in more than one step
 
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """A file that was checked. `kind` is "pdf", "image" or "docx"; the extension has no dot."""
+    """A file that was checked. `kind` is "pdf", "image" or "docx"; the extension has no dot.
+
+    Of an image the content is None: that will be what `image_reencoded` makes of it.
+    """
 
     kind: str
     content_type: str
     extension: str
-    content: bytes
+    content: bytes | None
 
 
 def too_large(largest_bytes: int) -> ContentTooLarge:
     """The error for a file beyond `largest_bytes`."""
     return ContentTooLarge(f"Send at most {largest_bytes // MEBIBYTE} MB.")
+
+
+def image_checked(upload: Upload, *, field: str = "file", largest_bytes: int = LARGEST_IMAGE) -> None:
+    """Refuse what can be seen to be no picture, too large or not whole without decoding it: by its headers.
+
+    Takes JPEG, PNG and WebP without animation, whatever the file is called. Raises ContentTooLarge, and
+    ValidationFailed with the error `file_type`, `file_malformed` or `image_too_large` (pixels) at `field`.
+    """
+    _refuse_large(upload, largest_bytes)
+    _image_headed(upload, field=field)
 
 
 def image_reencoded(
@@ -90,31 +111,24 @@ def image_reencoded(
 ) -> bytes:
     """The picture as a new JPEG in sRGB, turned upright, at most `longest_side` pixels long, without any metadata.
 
-    Takes JPEG, PNG and WebP without animation, whatever the file is called. Raises ContentTooLarge, ValidationFailed
-    with the error `file_type`, `file_malformed` or `image_too_large` (pixels) at `field`, and Unavailable
-    (`uploads_busy`) when others' pictures take too long.
+    Raises what `image_checked` does, `file_malformed` also for what only decoding shows, and Unavailable
+    (`uploads_busy`) when another picture takes too long.
     """
     _refuse_large(upload, largest_bytes)
-    kind = _image_kind(upload)
-    if kind is None:
-        raise _refused(field, "file_type", "Send a picture as JPEG, PNG or WebP; the name of the file does not count.")
+    header = _image_headed(upload, field=field)
     with _one_at_a_time():
         try:
-            return _reencoded(upload, kind=kind, field=field, longest_side=longest_side)
+            return _reencoded(upload, header=header, longest_side=longest_side)
         except UNREADABLE_INSIDE as error:
             logger.info("A picture could not be decoded: %s", type(error).__name__)
-            raise _refused(
-                field,
-                "file_malformed",
-                "The picture is damaged or was not sent whole. Open it, save it, send it again.",
-            ) from error
+            raise _damaged(field) from error
 
 
 def document_checked(upload: Upload, *, field: str = "file", largest_bytes: int = LARGEST_DOCUMENT) -> Document:
-    """The upload as a PDF, a picture or a DOCX, by its content. Pictures are written anew, as JPEG.
+    """The upload as a PDF, a picture or a DOCX, by its content. A picture has yet to be written anew.
 
-    Raises ContentTooLarge, ValidationFailed with the error `file_type`, `file_malformed` or `image_too_large` at
-    `field`, and Unavailable (`uploads_busy`) as `image_reencoded` does.
+    Raises ContentTooLarge, and ValidationFailed with the error `file_type`, `file_malformed` or `image_too_large` at
+    `field`.
     """
     _refuse_large(upload, largest_bytes)
     head = _head(upload)
@@ -129,11 +143,16 @@ def document_checked(upload: Upload, *, field: str = "file", largest_bytes: int 
         return Document(kind="docx", content_type=_DOCX, extension="docx", content=content)
     if _image_kind(upload) is None:
         raise _refused(field, "file_type", "Send a PDF, a picture (JPEG, PNG, WebP) or a DOCX without macros.")
-    content = image_reencoded(upload, field=field, largest_bytes=largest_bytes, longest_side=LONGEST_SIDE_OF_DOCUMENT)
-    return Document(kind="image", content_type="image/jpeg", extension="jpg", content=content)
+    image_checked(upload, field=field, largest_bytes=largest_bytes)
+    return Document(kind="image", content_type="image/jpeg", extension="jpg", content=None)
 
 
 # --- The media storage ------------------------------------------------------------------------------------------------
+
+
+def file_name_made(*, folder: str, extension: str) -> str:
+    """A name for a file to be stored that nobody can guess."""
+    return f"{folder}/{secrets.token_hex(16)}.{extension}"
 
 
 def file_store(*, folder: str, extension: str, content: bytes) -> str:
@@ -142,22 +161,36 @@ def file_store(*, folder: str, extension: str, content: bytes) -> str:
     Call it before the transaction, which must not wait for another service; discard the file if the transaction fails.
     Raises Unavailable (`storage_unavailable`).
     """
+    name = file_name_made(folder=folder, extension=extension)
+    file_store_as(name=name, content=content)
+    return name
+
+
+def file_store_as(*, name: str, content: bytes) -> None:
+    """As `file_store`, under a name that was written down before. Raises Unavailable (`storage_unavailable`)."""
     try:
-        return default_storage.save(f"{folder}/{secrets.token_hex(16)}.{extension}", ContentFile(content))
+        kept = default_storage.save(name, ContentFile(content))
     except OSError as error:
         raise Unavailable(
             "The file could not be stored. Try again in a minute; nothing was saved.", code="storage_unavailable"
         ) from error
+    if kept != name:  # the name is taken, and nobody has written the other one down
+        file_discard(kept)
+        raise Unavailable("The storage holds a file of this name already. Try again.", code="storage_unavailable")
 
 
-def file_discard(name: str) -> None:
-    """Delete a stored file. A failure is logged: a file that nothing refers to harms less than a lost write."""
+def file_discard(name: str) -> bool:
+    """Delete a stored file; whether it is gone. A failure is logged: a file that nothing refers to harms less than a
+    lost write.
+    """
     if not name:
-        return
+        return True
     try:
         default_storage.delete(name)
     except (DomainError, OSError) as error:
         logger.warning("A file could not be deleted and stays in the storage: %s (%s)", name, type(error).__name__)
+        return False
+    return True
 
 
 def file_discard_on_commit(name: str) -> None:
@@ -217,6 +250,11 @@ def _refused(field: str, code: str, detail: str) -> ValidationFailed:
     return ValidationFailed(detail, errors=[FieldError(field=field, code=code, detail=detail)])
 
 
+def _damaged(field: str) -> ValidationFailed:
+    detail = "The picture is damaged or was not sent whole. Open it, save it, send it again."
+    return _refused(field, "file_malformed", detail)
+
+
 def _refuse_large(upload: Upload, largest_bytes: int) -> None:
     if (upload.size or 0) > largest_bytes:
         raise too_large(largest_bytes)
@@ -245,7 +283,43 @@ def _image_kind(upload: Upload) -> str | None:
     return None
 
 
-def _reencoded(upload: Upload, *, kind: str, field: str, longest_side: int) -> bytes:
+@dataclass(frozen=True, kw_only=True)
+class _Header:
+    """What a picture says of itself before its pixels. `scaled`: libjpeg decodes it at a fraction, line by line."""
+
+    kind: str
+    most: int  # pixels
+    scaled: bool
+    refusal: ValidationFailed  # when it has more of them
+
+
+def _image_headed(upload: Upload, *, field: str) -> _Header:
+    """Read the headers. Nothing of what is in them is believed that the memory depends on: see `_reencoded`."""
+    kind = _image_kind(upload)
+    if kind is None:
+        raise _refused(field, "file_type", "Send a picture as JPEG, PNG or WebP; the name of the file does not count.")
+    most, scaled, moves = MOST_PIXELS_WHOLE, False, False
+    try:
+        if kind == JPEG:
+            width, height, colours, scaled = _frame_of_jpeg(upload)
+            # Two bytes for each colour of a pixel: pictures for print have four.
+            most = MOST_PIXELS if scaled else MOST_PIXELS_WHOLE * 3 // max(3, colours)
+        elif kind == PNG:
+            width, height = _frame_of_png(upload)
+        else:
+            width, height, moves = _frame_of_webp(upload)
+            most = MOST_PIXELS_WEBP
+    except UNREADABLE_INSIDE as error:
+        raise _damaged(field) from error
+    if moves:
+        raise _refused(field, "file_type", "This WebP is an animation. Send a single picture.")
+    refusal = _refused(field, "image_too_large", _words_for(most, scaled=scaled))
+    if width * height > most:
+        raise refusal
+    return _Header(kind=kind, most=most, scaled=scaled, refusal=refusal)
+
+
+def _reencoded(upload: Upload, *, header: _Header, longest_side: int) -> bytes:
     """
     1  open: reads the header only      2  refuse too many pixels      3  decode, at a fraction where possible
     4  one colour a pixel, no alpha     5  shrink                      6  sRGB, upright      7  write anew
@@ -253,36 +327,23 @@ def _reencoded(upload: Upload, *, kind: str, field: str, longest_side: int) -> b
     from PIL import Image, PngImagePlugin
 
     PngImagePlugin.MAX_TEXT_MEMORY = MEBIBYTE  # of packed texts, which nobody reads here; Pillow's own 64 are too many
-    most, scaled = MOST_PIXELS_WHOLE, False
-    if kind == JPEG:
-        colours, scaled = _frame_of_jpeg(upload)
-        # Two bytes for each colour of a pixel: pictures for print have four.
-        most = MOST_PIXELS if scaled else MOST_PIXELS_WHOLE * 3 // max(3, colours)
-    elif kind == WEBP:
+    if header.kind == WEBP:
         from PIL import WebPImagePlugin  # noqa: F401 - otherwise Pillow would load its forty other formats to find it
-
-        most = MOST_PIXELS_WEBP
-    refusal = _refused(field, "image_too_large", _words_for(most, scaled=scaled))
-    if kind == WEBP:  # its decoder takes the memory for a picture as soon as it is opened
-        width, height, moves = _frame_of_webp(upload)
-        if moves:
-            raise _refused(field, "file_type", "This WebP is an animation. Send a single picture.")
-        if width * height > most:
-            raise refusal
     upload.seek(0)
     try:
-        opened = Image.open(upload, formats=[kind])
+        opened = Image.open(upload, formats=[header.kind])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise refusal from error
+        raise header.refusal from error
     with opened as image:
         width, height = image.size
-        if width * height > most:
-            raise refusal
-        profile, orientation = image.info.get("icc_profile"), _orientation(image)
-        if kind == JPEG:
-            fraction = _fraction(width, height, longest_side=longest_side, whole=not scaled)
+        if width * height > header.most:  # the decoder's own reading counts
+            raise header.refusal
+        profile = image.info.get("icc_profile")
+        if header.kind == JPEG:
+            fraction = _fraction(width, height, longest_side=longest_side, whole=not header.scaled)
             image.draft(None, (max(1, width // fraction), max(1, height // fraction)))
         image.load()
+        orientation = _orientation(image)  # not before: of a PNG it would load the pixels, and forgive them everything
         flat = _flat(image)
         if flat is not image:
             image.close()  # gives up the pixels, which shrinking does not need any more
@@ -326,28 +387,68 @@ def _one_at_a_time() -> Iterator[None]:
         os.close(descriptor)  # and with it the lock
 
 
-def _frame_of_jpeg(file: Upload) -> tuple[int, bool]:
-    """(colours, whether libjpeg decodes it line by line: baseline, with all its colours in one scan).
+def _frame_of_jpeg(file: Upload) -> tuple[int, int, int, bool]:
+    """(width, height, colours, whether libjpeg decodes it line by line: baseline, with all its colours in one scan).
 
     Otherwise it keeps the coefficients of the whole picture, however small the result is to be. Read from the
-    markers before the first scan (ITU T.81, B.1).
+    markers before the first scan (ITU T.81, B.1). What stands between two markers is passed over, as decoders do;
+    such a file counts as one that is not decoded line by line.
     """
-    colours, sequential = 0, False
+    frame: tuple[int, int, int, bool] | None = None
     file.seek(2)
+    passed = 0  # bytes that belong to no marker
     for _ in range(1000):
-        marker, kind, length = struct.unpack(">BBH", file.read(4))
-        if marker != 0xFF:
-            break
+        byte = file.read(1)
+        while byte != b"\xff":
+            passed += 1
+            if not byte or passed > _HEADER_JUNK:
+                raise ValueError("this JPEG has no further marker")
+            byte = file.read(1)
+        while byte == b"\xff":  # any number of them may stand before a marker
+            byte = file.read(1)
+        if byte in _MARKERS_ALONE:
+            continue
+        (kind,) = byte
+        (length,) = struct.unpack(">H", file.read(2))
         body = file.read(length - 2)
         if 0xC0 <= kind <= 0xCF and kind not in {0xC4, 0xC8, 0xCC}:  # a frame; SOF0 and SOF1 are sequential
-            colours, sequential = body[5], kind in {0xC0, 0xC1}
+            height, width = struct.unpack(">HH", body[1:5])
+            frame = width, height, body[5], kind in {0xC0, 0xC1}
         elif kind == 0xDA:  # SOS
-            return colours, bool(sequential and 0 < colours == body[0])
-    return colours, False
+            if frame is None or not frame[0] or not frame[1]:
+                break
+            width, height, colours, sequential = frame
+            return width, height, colours, bool(sequential and not passed and 0 < colours == body[0])
+    raise ValueError("this JPEG has no picture in it")
+
+
+def _frame_of_png(file: Upload) -> tuple[int, int]:
+    """(width, height), when all of its chunks are there (ISO/IEC 15948, 5.3)."""
+    file.seek(8)
+    first = file.read(16)
+    if first[4:8] != b"IHDR":
+        raise ValueError("this PNG begins with another chunk")
+    width, height = struct.unpack(">II", first[8:16])
+    place = 8
+    for _ in range(_MOST_CHUNKS):
+        file.seek(place)
+        head = file.read(8)
+        if len(head) < 8:
+            break
+        length, kind = struct.unpack(">I4s", head)
+        place += 12 + length
+        if place > (file.size or 0):
+            raise ValueError("this PNG was not sent whole")
+        if kind == b"IEND":
+            break
+    return width, height
 
 
 def _frame_of_webp(file: Upload) -> tuple[int, int, bool]:
     """(width, height, whether it is an animation), from the first chunk (RFC 9649, 2.5 to 2.7)."""
+    file.seek(4)
+    if int.from_bytes(file.read(4), "little") + 8 > (file.size or 0):
+        raise ValueError("this WebP was not sent whole")
     file.seek(12)
     head = file.read(18)
     kind, body = head[:4], head[8:]

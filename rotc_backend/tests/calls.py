@@ -1,6 +1,7 @@
 """For each operation, a request that is complete and valid: whoever is refused is refused for who asks."""
 
 import io
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,10 @@ from typing import Any
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from apps.accounts.tests.factories import PASSWORD
-from tests.cast import ADMIN, ANONYMOUS, CADET, DAY, POLICY, PRIVILEGED_STAFF, STAFF, World
+from apps.reports.models import Report
+from apps.training.services.codes import attendance_code_issue
+from core.clock import iso, now
+from tests.cast import ADMIN, ANONYMOUS, CADET, DAY, POLICY, PRIVILEGED_STAFF, SCORES_FILE, STAFF, World
 from tests.routes import shape
 
 Build = Callable[[World, str], Any]
@@ -69,6 +73,28 @@ def picture(_: World, __: str) -> dict[str, Any]:
     return {"file": SimpleUploadedFile("photo.png", content.getvalue(), content_type="image/png")}
 
 
+def _scores_file(_: World, __: str) -> dict[str, Any]:
+    return {"file": SimpleUploadedFile("scores.csv", SCORES_FILE, content_type="text/csv"), "kind": "scores"}
+
+
+def _scan(world: World, _: str) -> dict[str, Any]:
+    """A fresh code of the cadet's, as a scanner sends it."""
+    issued = attendance_code_issue(
+        actor=world.people[CADET].principal, training_day_id=int(world.ids["day_of_today_id"])
+    )
+    return {"scan_id": str(uuid.uuid4()), "code": issued.code}
+
+
+def _today(world: World, _: str) -> dict[str, int | str]:
+    """Codes are given on the day itself only."""
+    return {"training_day_id": world.ids["day_of_today_id"]}
+
+
+def _report_in(state: str) -> Build:
+    """The cadet's report, put into another state."""
+    return lambda world, _: Report.objects.filter(pk=world.ids["report_id"]).update(state=state)
+
+
 def fixed(**body: Any) -> Build:
     """The same body whoever asks."""
     return lambda _world, _person: body
@@ -98,7 +124,11 @@ CALLS: Mapping[str, Call] = {
     **_LISTS,
     **_USERS,
     **_ARCHIVES,
+    "POST /api/v1/operations/backups": Call(succeeds=202),
     "POST /api/v1/operations/probe": Call(succeeds=202),
+    "POST /api/v1/operations/dead-letters/{dead_letter_id}/retry": Call(succeeds=200),
+    "POST /api/v1/operations/dead-letters/{dead_letter_id}/dismiss": Call(succeeds=200),
+    "PATCH /api/v1/auth/me/mail-preferences": Call(succeeds=200, body=fixed(daily_reports=False)),
     # Accounts
     "POST /api/v1/auth/login": Call(succeeds=200, body=_credentials),
     "POST /api/v1/auth/refresh": Call(succeeds=200, body=_refresh),
@@ -178,6 +208,27 @@ CALLS: Mapping[str, Call] = {
     "POST /api/v1/excuse-letters/{letter_id}/approve": Call(succeeds=200, body=fixed(note="Get well soon.")),
     "POST /api/v1/excuse-letters/{letter_id}/reject": Call(succeeds=200, body=fixed(note="No certificate.")),
     "POST /api/v1/excuse-letters/{letter_id}/withdraw": Call(succeeds=200),
+    "GET /api/v1/training-days/{training_day_id}/attendance-code": Call(succeeds=200, ids=_today),
+    "GET /api/v1/training-days/{training_day_id}/attendance-code/image": Call(succeeds=200, ids=_today),
+    "POST /api/v1/training-days/{training_day_id}/scans": Call(succeeds=200, ids=_today, body=_scan),
+    "POST /api/v1/training-days/{training_day_id}/scans/batch": Call(
+        succeeds=200,
+        ids=_today,
+        body=lambda world, person: {"scans": [{**_scan(world, person), "scanned_at": iso(now())}]},
+    ),
+    # Imports
+    "POST /api/v1/imports": Call(succeeds=202, body=_scores_file, form=True),
+    "POST /api/v1/imports/{import_id}/apply": Call(succeeds=202),
+    "POST /api/v1/imports/{import_id}/cancel": Call(succeeds=200),
+    # Reports
+    "POST /api/v1/reports": Call(
+        succeeds=202, body=lambda world, _: {"kind": "grade_slip", "enrollment_id": world.ids["enrollment_id"]}
+    ),
+    "DELETE /api/v1/reports/{report_id}": Call(succeeds=204),
+    "DELETE /api/v1/reports/{list_report_id}": Call(succeeds=204),
+    "POST /api/v1/reports/{report_id}/cancel": Call(succeeds=200, prepare=_report_in("queued")),
+    "POST /api/v1/reports/{report_id}/retry": Call(succeeds=202, prepare=_report_in("failed")),
+    "POST /api/v1/certificates/{code}/revoke": Call(succeeds=200, body=fixed(reason="It was somebody else's exam.")),
     # Grades
     "PUT /api/v1/enrollments/{enrollment_id}/scores/{exam}": Call(succeeds=200, body=fixed(score="91.50")),
     "DELETE /api/v1/enrollments/{enrollment_id}/scores/{exam}": Call(succeeds=204),

@@ -4,6 +4,7 @@ No two people have the same in it: an answer made of somebody else's rows is ano
 """
 
 import datetime as dt
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,10 +21,14 @@ from apps.accounts.tests.factories import Person
 from apps.cadets.models import Cadet, Company, Enrollment, Platoon, StaffFunction, StaffProfile, Term
 from apps.grading.models import Adjustment, ExamScore, GradeSheet, GradingPolicy, MeritDemerit
 from apps.grading.services.closing import term_close
+from apps.imports.models import ImportFile, ImportRow, ImportRun
 from apps.messaging.models import Announcement, AnnouncementPhoto, Message, Notification, ReadMark, Room
 from apps.messaging.services.rooms import rooms_ensure
-from apps.operations.models import Probe
-from apps.training.models import AttendanceRecord, ExcuseLetter, StaffAttendanceRecord, TrainingDay
+from apps.operations.models import DeadLetter, JournalEntry, Probe
+from apps.reports.models import Certificate, Report
+from apps.reports.rules import CODE_BYTES, code_made
+from apps.reports.services.links import report_link
+from apps.training.models import AttendanceRecord, ExcuseLetter, Scan, ScanEffect, StaffAttendanceRecord, TrainingDay
 from core import cache
 from core.clock import manila_date, now
 from core.uploads import file_store
@@ -48,7 +53,9 @@ UNREAD: Mapping[str, int] = {CADET: 1, OTHER_CADET: 2, STAFF: 3, PRIVILEGED_STAF
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What a cadet has in the current term: one day, one exam, and one merit, which is the only one of all terms."""
+    """What a cadet has in the current term: one exam, one merit, which is the only one of all terms, and one record of
+    the two days that were held, of which the second is today.
+    """
 
     attendance: str
     prelim: str
@@ -75,9 +82,12 @@ BELONGINGS: tuple[tuple[type[models.Model], str], ...] = (
     (Notification, "recipient"),
     (Message, "author"),
     (ReadMark, "user"),
+    (ImportRun, "created_by"),
+    (Report, "requested_by"),
 )
 
 DAY = dt.timedelta(days=1)
+SCORES_FILE = b"Student ID,Final\r\n2025-0003,88.25\r\n"
 POLICY = {
     "attendance_weight": "30.00",
     "aptitude_weight": "30.00",
@@ -124,6 +134,8 @@ def world_create() -> World:
     ids = _unit(people, today)
     ids |= _records(people, ids, today)
     ids |= _messages(people, ids)
+    ids |= _exchanged(people, ids)
+    ids |= _reported(people, ids)
     _lose_access(people)
     return World(people=people, ids=ids, today=today)
 
@@ -205,6 +217,7 @@ def _records(people: Mapping[str, Person], ids: Mapping[str, int | str], today: 
         term_id=ids["term_id"], date=today - 14 * DAY, title="March", cancelled_at=now(), cancel_reason="Typhoon"
     )
     TrainingDay.objects.create(term_id=ids["term_id"], date=today + 7 * DAY, title="Map reading")
+    scanned = TrainingDay.objects.create(term_id=ids["term_id"], date=today, title="Marksmanship")
     for person, status in STAFF_ATTENDANCE.items():
         StaffAttendanceRecord.objects.create(
             training_day=held,
@@ -250,6 +263,7 @@ def _records(people: Mapping[str, Person], ids: Mapping[str, int | str], today: 
     return {
         "training_day_id": held.pk,
         "cancelled_day_id": cancelled.pk,
+        "day_of_today_id": scanned.pk,
         "letter_id": letters[CADET].pk,
         "merit_id": merits[CADET].pk,
         "adjustment_id": adjustment.pk,
@@ -293,9 +307,21 @@ def _messages(people: Mapping[str, Person], ids: Mapping[str, int | str]) -> dic
         for person, count in UNREAD.items()
     }
     probe = Probe.objects.create(requested_by=people[ADMIN].user)
+    dead_letter = DeadLetter.objects.create(
+        task="operations.probe_record", arguments={"probe_id": str(probe.pk)}, attempts=8, error="BrokerAway"
+    )
+    journal_entry = JournalEntry.objects.create(
+        kind=JournalEntry.Kind.BACKUP,
+        purpose=JournalEntry.Purpose.WEEKLY,
+        started_at=now(),
+        finished_at=now(),
+        outcome=JournalEntry.Outcomes.SUCCEEDED,
+    )
     return {
         "notification_id": notifications[CADET][0].pk,
         "probe_id": str(probe.pk),
+        "dead_letter_id": dead_letter.pk,
+        "journal_id": journal_entry.pk,
         "room_id": company_room.pk,
         "staff_room_id": staff_room.pk,
         "direct_room_id": direct_room.pk,
@@ -304,6 +330,81 @@ def _messages(people: Mapping[str, Person], ids: Mapping[str, int | str]) -> dic
         "announcement_id": announcements[0].pk,
         "archived_announcement_id": announcements[1].pk,
         "photo_id": photo.pk,
+    }
+
+
+def _exchanged(people: Mapping[str, Person], ids: Mapping[str, int | str]) -> dict[str, int | str]:
+    """An import of scores that the instructor has had checked, one of cadets of the administrator's; a scan."""
+    runs = {}
+    for person, kind in ((STAFF, "scores"), (ADMIN, "cadets")):
+        run = runs[person] = ImportRun.objects.create(
+            kind=kind,
+            term_id=ids["term_id"],
+            state="ready",
+            file_name=f"{kind}.csv",
+            file_bytes=len(SCORES_FILE),
+            rows_done=1,
+            rows_total=1,
+            counts={"create": 1, "change": 0, "unchanged": 0, "skip": 0, "refuse": 0},
+            created_by=people[person].user,
+            asked_by=people[person].user,
+            started_at=now(),
+            finished_at=now(),
+        )
+        ImportFile.objects.create(run=run, content=SCORES_FILE)
+        ImportRow.objects.create(run=run, number=1, row=2, fate="create", label=f"From the file of {MARKS[person][-2]}")
+    Scan.objects.create(
+        nonce=uuid.uuid4(),
+        scan_id=uuid.uuid4(),
+        training_day_id=ids["training_day_id"],
+        cadet_id=ids["cadet_id"],
+        scanned_at=now() - 7 * DAY,
+        scanned_by=people[STAFF].user,
+        effect=ScanEffect.TIME_IN,
+    )
+    return {"kind": "scores", "import_id": runs[STAFF].pk, "cadets_import_id": runs[ADMIN].pk}
+
+
+def _reported(people: Mapping[str, Person], ids: Mapping[str, int | str]) -> dict[str, int | str]:
+    """A grade slip that the cadet has had made, a list of the administrator's, and a certificate of the cadet's."""
+    reports = {}
+    for person, kind in ((CADET, "grade_slip"), (ADMIN, "master_list")):
+        reports[person] = Report.objects.create(
+            kind=kind,
+            term_id=ids["term_id"],
+            enrollment_id=ids["enrollment_id"] if kind == "grade_slip" else None,
+            title=f"For {MARKS[person][-2]}",
+            state="ready",
+            file=file_store(folder="reports", extension="pdf", content=b"%PDF-1.4 " + person.encode()),
+            file_name=f"{kind}.pdf",
+            file_bytes=12,
+            pages=1,
+            requested_by=people[person].user,
+            finished_at=now(),
+            expires_at=now() + 30 * DAY,
+        )
+    certificate = Certificate.objects.create(
+        code=code_made(b"certificate"[:CODE_BYTES]),
+        type="completion",
+        enrollment=GradeSheet.objects.get(pk=ids["sheet_id"]).enrollment,
+        sheet_id=ids["sheet_id"],
+        facts={
+            "name": "Liza Macaraeg",
+            "school_year": "2024-2025",
+            "semester": "First semester",
+            "level": "MS1",
+            "equivalent": "1.50",
+            "remark": "Passed",
+            "decided_on": "2025-01-10",
+        },
+        issued_by=people[ADMIN].user,
+    )
+    report = reports[CADET]
+    return {
+        "report_id": report.pk,
+        "list_report_id": reports[ADMIN].pk,
+        "token": report_link(actor=people[CADET].principal, report_id=report.pk).token,
+        "code": certificate.code,
     }
 
 

@@ -11,6 +11,8 @@ from apps.accounts.models import (
     Attempts,
     AuditEntry,
     Invitation,
+    Mail,
+    MailPreferences,
     PasswordReset,
     Revocation,
     Role,
@@ -19,12 +21,15 @@ from apps.accounts.models import (
     User,
 )
 from apps.cadets.models import Cadet, Company, Enrollment, Platoon, StaffProfile, Term
-from apps.events.models import Event
+from apps.events.models import Event, OutboxJob
 from apps.grading.models import Adjustment, ExamScore, GradeSheet, GradingPolicy, MeritDemerit
 from apps.grading.rules import UNIT_POLICY
 from apps.imports.models import ImportFile, ImportRow, ImportRun
 from apps.messaging.models import Announcement, AnnouncementPhoto, Message, Notification, ReadMark, Room
-from apps.operations.models import Probe, ScheduledRun
+from apps.operations.models import DeadLetter, JournalEntry, Probe, ScheduledRun
+from apps.pictures.models import Picture, PicturePart
+from apps.reports.models import Certificate, Report
+from apps.reports.rules import CODE_BYTES, code_made
 from apps.training.models import AttendanceRecord, ExcuseLetter, Scan, ScanEffect, StaffAttendanceRecord, TrainingDay
 from core.clock import now
 from core.uploads import file_store
@@ -112,7 +117,7 @@ def _traces(world: World, users: list[User], enrollments: list[Enrollment]) -> N
         )
         for enrollment in enrollments
     )
-    GradeSheet.objects.bulk_create(
+    sheets = GradeSheet.objects.bulk_create(
         GradeSheet(  # as a term that was reopened leaves them
             enrollment=enrollment,
             revision=1,
@@ -125,6 +130,7 @@ def _traces(world: World, users: list[User], enrollments: list[Enrollment]) -> N
         )
         for enrollment in enrollments
     )
+    certificates_add(sheets, issuer=admin)
 
 
 def traces_add(users: list[User], *, creator: User, run_id: int, term_id: int) -> None:
@@ -151,6 +157,28 @@ def traces_add(users: list[User], *, creator: User, run_id: int, term_id: int) -
         PasswordReset(user=user, page="https://rotc.example/", state="sent") for user in users
     )
     Probe.objects.bulk_create(Probe(requested_by=creator) for _ in users)
+    Report.objects.bulk_create(
+        Report(
+            kind="master_list",
+            term_id=term_id,
+            title=f"For {user.username}",
+            file_name="master-list.pdf",
+            state="failed",
+            problem_code="unexpected",
+            requested_by=user,
+        )
+        for user in users
+    )
+    JournalEntry.objects.bulk_create(
+        JournalEntry(
+            kind=JournalEntry.Kind.BACKUP,
+            purpose=JournalEntry.Purpose.WEEKLY,
+            started_at=present,
+            finished_at=present,
+            outcome=JournalEntry.Outcomes.SUCCEEDED,
+        )
+        for _ in users
+    )
     ScheduledRun.objects.bulk_create(
         ScheduledRun(
             job="sync-attendance",
@@ -163,6 +191,15 @@ def traces_add(users: list[User], *, creator: User, run_id: int, term_id: int) -
         )
         for user in users
     )
+    OutboxJob.objects.bulk_create(OutboxJob(task="accounts.mails_send", arguments={}, due_at=day_after) for _ in users)
+    DeadLetter.objects.bulk_create(
+        DeadLetter(task="operations.probe_record", arguments={}, attempts=8, error="BrokerAway") for _ in users
+    )
+    Mail.objects.bulk_create(
+        Mail(event=f"crowd:{user.pk}", kind="grade_released", recipient_id=user.pk, context={}, state="sent")
+        for user in users
+    )
+    MailPreferences.objects.bulk_create(MailPreferences(user=user, grades=False) for user in users)
     Event.objects.bulk_create(Event(type="user.changed", recipients=[f"user:{user.pk}"], data={}) for user in users)
     runs = ImportRun.objects.bulk_create(
         ImportRun(
@@ -179,6 +216,10 @@ def traces_add(users: list[User], *, creator: User, run_id: int, term_id: int) -
         for user in users
     )
     ImportFile.objects.bulk_create(ImportFile(run=run, content=b"") for run in runs)
+    pictures = Picture.objects.bulk_create(
+        Picture(purpose="cadet_photo", record_id=user.pk, file_bytes=4, sent_by=user, sent_at=present) for user in users
+    )
+    PicturePart.objects.bulk_create(PicturePart(picture=picture, number=0, content=b"\xff\xd8") for picture in pictures)
     last = ImportRow.objects.filter(run_id=run_id).aggregate(last=Max("number"))["last"] or 0
     ImportRow.objects.bulk_create(
         ImportRow(
@@ -190,6 +231,21 @@ def traces_add(users: list[User], *, creator: User, run_id: int, term_id: int) -
             changes={"course": {"before": "", "after": "BS Forestry"}},
         )
         for number, user in enumerate(users, start=last + 1)
+    )
+
+
+def certificates_add(sheets: list[GradeSheet], *, issuer: User) -> None:
+    """A certificate of each sheet."""
+    Certificate.objects.bulk_create(
+        Certificate(
+            code=code_made(sheet.pk.to_bytes(CODE_BYTES)),
+            type="completion",
+            enrollment_id=sheet.enrollment_id,
+            sheet=sheet,
+            facts={"name": f"Bea Reyes {sheet.pk}"},
+            issued_by=issuer,
+        )
+        for sheet in sheets
     )
 
 
@@ -213,6 +269,7 @@ def traces_leave(user: User) -> None:
     Cadet.objects.filter(pk=Cadet.objects.latest("pk").pk).update(photo=picture)
     announcement = Announcement.objects.earliest("pk")
     AnnouncementPhoto.objects.create(announcement=announcement, file=picture, created_by=user)
+    certificates_add(list(GradeSheet.objects.filter(superseded_at=None).order_by("pk")[:120]), issuer=user)
     everybody = list(User.objects.filter(role=Role.CADET).order_by("pk")[:120])
     traces_add(everybody, creator=user, run_id=run.pk, term_id=term.pk)
     Scan.objects.bulk_create(

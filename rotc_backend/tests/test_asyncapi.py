@@ -27,7 +27,7 @@ from tests.test_permissions import CELLS, send
 
 pytestmark = pytest.mark.django_db
 # Told by the worker in the course of longer work, which no single request does.
-BY_THE_WORKER = {"import.progress", "report.progress", "report.ready", "report.failed"}
+BY_THE_WORKER = {"import.progress", "letter.file_changed", "report.progress", "report.ready"}
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,9 @@ from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from apps.accounts.tests.factories import PASSWORD
+from apps.cadets.models import Cadet
+from apps.reports.services.links import report_of_token
+from apps.training.services.codes import attendance_code_read
 from tests.calls import CALLS, call_of
 from tests.cast import (
     ANONYMOUS,
@@ -23,6 +26,7 @@ from tests.cast import (
     PENDING,
     PEOPLE,
     RECORDS,
+    STAFF,
     STAFF_ATTENDANCE,
     UNREAD,
     World,
@@ -61,20 +65,41 @@ class Own:
     """What an answer to "own" is besides full of the asking person's marks and free of everybody else's.
 
     `says` are facts that the JSON answer has to contain, for this person. `names` are those marks of others that may
-    stand in it nevertheless, and for that operation only.
+    stand in it nevertheless, and for that operation only. `is_of` judges an answer in which no words stand.
     """
 
+    is_of: Callable[[World, str, str], bool] | None = None
     says: Callable[[World, str], Mapping[str, Any]] | None = None
     names: tuple[str, ...] = ()
+
+
+def code_is_of(world: World, person: str, text: str) -> bool:
+    """Whether a code, as an answer gives it, is this person's."""
+    owner = attendance_code_read(json.loads(text)["code"]).cadet_id
+    return bool(Cadet.objects.get(pk=owner).user_id == world.people[person].user.pk)
+
+
+def link_is_of(world: World, person: str, text: str) -> bool:
+    """Whether a link, as an answer gives it, opens a report of this person."""
+    report = report_of_token(json.loads(text)["url"].rpartition("/")[2])
+    return bool(report.requested_by_id == world.people[person].user.pk)
 
 
 # Ramon is the instructor, who gave the merits and has the direct room with the cadet; Amina closed the term.
 OWN: Mapping[str, Own] = {
     "GET /api/v1/cadets/me/attendance": Own(
-        says=lambda _, person: {"totals": {"held": 1, RECORDS[person].attendance: 1}}
+        says=lambda _, person: {"totals": {"held": 2, RECORDS[person].attendance: 1, "unmarked": 1}}
     ),
-    "GET /api/v1/staff/me/attendance": Own(says=lambda _, person: {"totals": {"held": 1, STAFF_ATTENDANCE[person]: 1}}),
+    "GET /api/v1/staff/me/attendance": Own(says=lambda _, person: {"totals": {"held": 2, STAFF_ATTENDANCE[person]: 1}}),
     "GET /api/v1/excuse-letters": Own(says=lambda _, __: {"count": 1}),
+    "GET /api/v1/training-days/{training_day_id}/attendance-code": Own(is_of=code_is_of),
+    # What stands in a picture cannot be read here: tests of the operation itself show whose code it is.
+    "GET /api/v1/training-days/{training_day_id}/attendance-code/image": Own(
+        is_of=lambda _, __, text: text.startswith("\ufffdPNG")
+    ),
+    "GET /api/v1/imports": Own(says=lambda _, person: {"count": 1 if person == STAFF else 0}),
+    "GET /api/v1/reports": Own(says=lambda _, person: {"count": 1 if person == CADET else 0}),
+    "GET /api/v1/reports/{report_id}/link": Own(is_of=link_is_of),
     "GET /api/v1/cadets/me/merits": Own(
         says=lambda _, person: {"count": 1, "results": [{"points": RECORDS[person].merit}]}, names=("Ramon",)
     ),
@@ -201,6 +226,8 @@ def disowned(world: World, operation: str, person: str, answer: Answer) -> str:
     own = OWN.get(operation, Own())
     if told := sorted(answer.marks - set(MARKS[person]) - set(own.names)):
         return f"the answer tells of others: {told}"
+    if own.is_of is not None:
+        return "" if own.is_of(world, person, answer.text) else f"it is not this person's: {answer.text}"
     if own.says is not None:
         expected = own.says(world, person)
         return "" if contains(json.loads(answer.text), expected) else f"expected {expected}, came {answer.text}"

@@ -1,13 +1,16 @@
 """What operations cost in SQL queries, with few rows and with many, against docs/query-budgets.toml."""
 
+import datetime as dt
 import re
 import tomllib
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache as django_cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -15,6 +18,8 @@ from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from apps.cadets.models import Enrollment, StaffProfile
+from apps.training.rules import AttendanceCode, code_spelled, instant_cut
+from core.clock import iso, now
 from core.http import LARGEST_PAGE
 from tests.calls import call_of
 from tests.cast import ADMIN, World, undone, world_standing
@@ -47,6 +52,28 @@ def _of_staff(world: World, record: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"staff_id": staff_id, **record} for staff_id in profiles]
 
 
+def _scans_today(world: World) -> list[dict[str, Any]]:
+    """A fresh code of everybody who is enrolled, as a scanner sends them later."""
+    present = instant_cut(now())
+    return [
+        {
+            "scan_id": str(uuid.uuid4()),
+            "scanned_at": iso(present),
+            "code": code_spelled(
+                AttendanceCode(
+                    training_day_id=int(world.ids["day_of_today_id"]),
+                    cadet_id=record["cadet_id"],
+                    issued_at=present,
+                    lifetime=dt.timedelta(minutes=10),
+                    nonce=uuid.uuid4(),
+                ),
+                key=settings.ATTENDANCE_CODE_KEY,
+            ),
+        }
+        for record in _of_cadets(world, {})
+    ]
+
+
 # Writes that take many rows, with as many as there are.
 BULK: Mapping[str, Callable[[World], Any]] = {
     "POST /api/v1/training-days/{training_day_id}/attendance": lambda world: {
@@ -55,6 +82,7 @@ BULK: Mapping[str, Callable[[World], Any]] = {
     "POST /api/v1/training-days/{training_day_id}/staff-attendance": lambda world: {
         "records": _of_staff(world, {"status": "excused"})
     },
+    "POST /api/v1/training-days/{training_day_id}/scans/batch": lambda world: {"scans": _scans_today(world)},
     "POST /api/v1/terms/{term_id}/scores": lambda world: {
         "records": _of_enrollments(world, {"exam": "midterm", "score": "91.00"})
     },
@@ -101,6 +129,8 @@ def cost_of(world: World, operation: str) -> Cost:
                 assert again.content == answer.content, operation
         if "rows" not in budget:
             return Cost(queries=queries, cached=cached)
+        if budget["rows"] == "lines":
+            return Cost(queries=queries, rows=answer.whole.count(b"\r\n"), cached=cached)
         rows = answer.json()
         for name in budget["rows"].split("."):
             rows = rows[name]
@@ -108,19 +138,21 @@ def cost_of(world: World, operation: str) -> Cost:
 
 
 def measured(world: World, operation: str, person: str) -> tuple[Any, list[str]]:
-    """(answer, SQL of the answer)."""
+    """(answer, SQL of the answer). What was streamed stands in `answer.whole`."""
     method, path = operation.split(" ")
     budget, body = BUDGETS.get(operation, {}), None
     if operation in BULK:
         body = BULK[operation](world)
     elif method != "GET" and (build := call_of(operation).body) is not None:
         body = build(world, person)
-    address = path.format_map(world.ids) + (f"?{budget['query']}".format_map(world.ids) if "query" in budget else "")
+    replaced = call_of(operation).ids
+    ids = {**world.ids, **(replaced(world, person) if replaced else {})}
+    address = path.format_map(ids) + (f"?{budget['query']}".format_map(world.ids) if "query" in budget else "")
     client: APIClient = world.client(person)
     with CaptureQueriesContext(connection) as captured:
         answer = getattr(client, method.lower())(address, body, **({} if method == "GET" else {"format": "json"}))
         if answer.streaming:
-            b"".join(answer.streaming_content)
+            answer.whole = b"".join(answer.streaming_content)
     return answer, [query["sql"] for query in captured if not NOT_COUNTED.match(query["sql"])]
 
 

@@ -125,7 +125,8 @@ def _ask(world: World, described: "APIOperation", kept: list[Any], *, seed: int)
         with undone():
             if choice % 4:  # three of four requests are for something that there is
                 given = case.path_parameters or {}
-                case.path_parameters = {name: world.ids.get(name, value) for name, value in given.items()}
+                known = {**world.ids, **(valid.ids(world, caller) if valid is not None and valid.ids else {})}
+                case.path_parameters = {name: known.get(name, value) for name, value in given.items()}
             if choice % 3 and valid is not None:
                 _make_nearly_valid(case, valid, world, caller, choice)
             case.validate_response(case.call(headers=headers), checks=kept)

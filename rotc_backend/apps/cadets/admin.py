@@ -40,13 +40,17 @@ from core.admin import (
     presence_filter,
     side_by_side,
 )
-from core.errors import DomainError, PreconditionFailed
+from core.errors import DomainError
 from core.uploads import file_answer
 
 # Terms are registered by the app that closes them.
 
 ACCOUNT_FILTER = presence_filter("account", there="Has an account", missing="Has none")
 _UNCHOSEN = "---------"
+_PHOTO_SENT = {
+    "processing": "A new photo is being prepared; look again in some seconds.",
+    "refused": "The photo sent last could not be used; its sender was notified why.",
+}
 
 
 # --- Lists ------------------------------------------------------------------------------------------------------------
@@ -155,7 +159,10 @@ class CadetForm(AccountForm):
     picture = forms.FileField(
         required=False,
         label="New photo",
-        help_text="JPEG, PNG or WebP, 10 MB at most. It is stored anew, without what tells where it was taken.",
+        help_text=(
+            "JPEG, PNG or WebP, 10 MB at most. It is prepared in the background, without what tells where it was "
+            "taken, and stands here some seconds later."
+        ),
         widget=forms.FileInput(attrs={"accept": "image/jpeg,image/png,image/webp"}),
     )
 
@@ -268,10 +275,11 @@ class CadetAdmin(CadetSearch):
 
     @admin.display(description="photo")
     def photo_shown(self, cadet: Cadet) -> SafeString | str:
+        sent = _PHOTO_SENT.get(cadet.photo_sent, "")
         if not cadet.photo:
-            return "-"
+            return sent or "-"
         address = reverse("admin:cadets_cadet_photo", args=[cadet.pk])
-        return format_html('<img class="portrait" src="{}" alt="Photo of {}">', address, cadet.full_name)
+        return format_html('<img class="portrait" src="{}" alt="Photo of {}"> {}', address, cadet.full_name, sent)
 
     @admin.display(description="records")
     def records(self, cadet: Cadet) -> SafeString:
@@ -312,23 +320,23 @@ class CadetAdmin(CadetSearch):
         return cadet
 
     def change_row(self, request: HttpRequest, row: Cadet, changes: dict[str, Any], expected_version: int) -> Any:
-        actor, version = _actor(request), expected_version
-        if (picture := changes.pop("picture", None)) is not None:
-            # First: to work on the picture takes a second, for which nobody else should wait. It locks the row.
-            stored = photos.cadet_photo_set(actor=actor, cadet_id=row.pk, upload=picture)
-            version += 1
-            if stored.version != version:
-                raise PreconditionFailed("Somebody has changed this cadet since.")
+        actor = _actor(request)
+        picture = changes.pop("picture", None)
         relinked, user = "user" in changes, changes.pop("user", None)
         # Also without changes: it refuses what was made from an older state.
-        cadets.cadet_change(actor=actor, cadet_id=row.pk, expected_version=version, changes=changes)
+        cadets.cadet_change(actor=actor, cadet_id=row.pk, expected_version=expected_version, changes=changes)
+        if picture is not None:
+            photos.cadet_photo_set(actor=actor, cadet_id=row.pk, upload=picture)
         if relinked:
             links.cadet_account_unlink(actor=actor, cadet_id=row.pk)
             if user is not None:
                 links.cadet_account_link(actor=actor, cadet_id=row.pk, user_id=user.pk)
 
     def row_actions(self, row: Cadet) -> Mapping[str, str]:
-        return {**archive_or_restore(row), **({"remove_photo": "Remove the photo"} if row.photo else {})}
+        return {
+            **archive_or_restore(row),
+            **({"remove_photo": "Remove the photo"} if row.photo or row.photo_sent else {}),
+        }
 
     @admin.action(description="Enroll in the current term")
     def enroll(self, request: HttpRequest, queryset: QuerySet[Cadet]) -> HttpResponse | None:
@@ -373,7 +381,7 @@ class CadetAdmin(CadetSearch):
         actor = _actor(request)
         return self.ask_and_carry_out(
             request,
-            queryset.exclude(photo=""),
+            queryset.exclude(photo="", photo_sent=""),
             action="remove_photo",
             title="Remove photos for good",
             form=Confirmation,

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models.functions import Concat, Lower
 
 from apps.cadets import rules
+from apps.pictures.models import SentFile
 from core.models import VersionedModel
 
 NAME_LENGTH = 64  # characters
@@ -110,6 +111,15 @@ class Cadet(VersionedModel):
         null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(5)]
     )
     photo = models.CharField(max_length=200, blank=True, editable=False, help_text="Name in the media storage.")
+    photo_sent = models.CharField(
+        max_length=10,
+        blank=True,
+        default="",
+        db_default="",  # also for the release before, which writes until the deploy is over
+        choices=SentFile,
+        editable=False,
+        help_text="Of the photo sent last, unless it has become the photo.",
+    )
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="cadet"
@@ -140,6 +150,9 @@ class Cadet(VersionedModel):
             models.CheckConstraint(
                 condition=models.Q(year_level__isnull=True) | models.Q(year_level__range=(1, 5)),
                 name="cadet_year_level_in_range",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(photo_sent__in=["", *SentFile.values]), name="cadet_photo_sent_known"
             ),
         ]
         indexes = [models.Index(fields=["last_name", "first_name", "id"], name="cadet_by_name")]

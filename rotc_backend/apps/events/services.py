@@ -180,8 +180,13 @@ def job_end(*, number: int) -> None:
 
 
 def jobs_absorb(*, task: str, into: int) -> None:
-    """Take the other jobs of a task that works on whatever waits out of the outbox: the one that stays does theirs."""
-    OutboxJob.objects.filter(task=task).exclude(pk=into).delete()
+    """Take the other jobs of a task that works on whatever waits out of the outbox: the one that stays does theirs.
+
+    Nothing happens once `into` was itself taken out: two that took out each other would leave nobody. For one caller
+    at a time.
+    """
+    if OutboxJob.objects.filter(pk=into).exists():
+        OutboxJob.objects.filter(task=task).exclude(pk=into).delete()
 
 
 def jobs_resend() -> int:

@@ -64,7 +64,7 @@ class PhotoInline(admin.TabularInline):
         return super().get_queryset(request).select_related("created_by")
 
     @admin.display(description="picture")
-    def picture(self, photo: AnnouncementPhoto) -> SafeString:
+    def picture(self, photo: AnnouncementPhoto) -> SafeString | str:
         return _picture(photo)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -147,7 +147,7 @@ class AnnouncementPhotoAdmin(ReadOnlyAdmin):
     actions = ("remove",)
 
     @admin.display(description="picture")
-    def picture(self, photo: AnnouncementPhoto) -> SafeString:
+    def picture(self, photo: AnnouncementPhoto) -> SafeString | str:
         return _picture(photo)
 
     def row_actions(self, row: AnnouncementPhoto) -> Mapping[str, str]:
@@ -180,9 +180,11 @@ class AnnouncementPhotoAdmin(ReadOnlyAdmin):
             photo = announcement_selectors.photo_seen_by(
                 announcement_id=announcement_id, photo_id=photo_id, is_staff_member=True
             )
-            return file_answer(name=photo.file, content_type="image/jpeg")
+            if photo.file:
+                return file_answer(name=photo.file, content_type="image/jpeg")
         except DomainError as error:
             raise Http404 from error
+        raise Http404
 
 
 # --- Rooms and what is said in them -----------------------------------------------------------------------------------
@@ -311,6 +313,8 @@ def _actor(request: HttpRequest) -> Principal:
     return principal_of_user(request.user)  # type: ignore[arg-type]  # the site has let in an account of ours
 
 
-def _picture(photo: AnnouncementPhoto) -> SafeString:
+def _picture(photo: AnnouncementPhoto) -> SafeString | str:
+    if not photo.file:
+        return "Being prepared; look again in some seconds."
     address = reverse("admin:messaging_announcementphoto_picture", args=[photo.announcement_id, photo.pk])
     return format_html('<img class="portrait" src="{}" alt="Photo {}" loading="lazy">', address, photo.pk)

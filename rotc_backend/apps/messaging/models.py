@@ -150,8 +150,20 @@ class Announcement(VersionedModel):
     def __str__(self) -> str:
         return self.title
 
+    @property
+    def photos_ready(self) -> list["AnnouncementPhoto"]:
+        """Those that can be looked at; no query where `photos` was fetched along."""
+        return [photo for photo in self.photos.all() if photo.file]
+
+    @property
+    def photos_processing(self) -> int:
+        """How many are being prepared."""
+        return sum(not photo.file for photo in self.photos.all())
+
 
 class AnnouncementPhoto(models.Model):
+    """Without a `file` while it is being prepared. One that cannot be is removed."""
+
     announcement = models.ForeignKey(Announcement, on_delete=models.PROTECT, related_name="photos")
     file = models.CharField(max_length=200, help_text="Name in the media storage.")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")

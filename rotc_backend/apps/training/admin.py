@@ -33,6 +33,10 @@ from core.paths import LARGEST_ID
 from core.uploads import file_answer
 
 _CADET_SEARCH = ("cadet__search_text", "cadet__last_name", "cadet__first_name")
+_FILE_SENT = {
+    "processing": "Being prepared; look again in some seconds.",
+    "refused": "None: the picture that was sent could not be used. The cadet was notified why.",
+}
 _CADET_SEARCH_HELP = "Student number or name"
 _FACTS = ("status", "time_in", "time_out", "remarks")
 _COLUMNS = ("training_day", *_FACTS, "source", "recorded_by")
@@ -338,7 +342,7 @@ class ExcuseLetterAdmin(ReadOnlyAdmin):
     @admin.display(description="file")
     def attachment(self, letter: ExcuseLetter) -> str:
         if not letter.file:
-            return "None"
+            return _FILE_SENT.get(letter.file_sent, "None")
         address = reverse("admin:training_excuseletter_file", args=[letter.pk])
         return format_html('<a href="{}">{}</a>', address, letter.file_name or "Open")
 

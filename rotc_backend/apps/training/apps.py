@@ -9,9 +9,12 @@ class TrainingConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.cadets.services.terms import term_dates_change
+        from apps.pictures.services import use_register
+        from apps.training.services.letters import FILE
 
         # The one way for a term, which knows nothing of this app, to be kept around its training days.
         term_dates_change.connect(_keep_training_days, dispatch_uid="training.term_dates")
+        use_register(FILE)
 
 
 def _keep_training_days(*, term_id: int, starts_on: Any, ends_on: Any, **_: Any) -> None:

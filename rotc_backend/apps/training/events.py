@@ -94,6 +94,18 @@ class LetterSubmitted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LetterFileChanged(Event):
+    """The picture that was sent as its file has been looked at. `file_state`: ready, or refused."""
+
+    type: ClassVar[str] = "letter.file_changed"
+
+    id: int
+    cadet_id: int
+    file_state: str
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class LetterDecided(Event):
     """`state` is approved or rejected."""
 

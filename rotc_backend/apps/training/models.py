@@ -3,6 +3,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from apps.cadets.models import Cadet, StaffProfile, Term
+from apps.pictures.models import SentFile
 from apps.training import rules
 from core.models import VersionedModel
 
@@ -133,6 +134,15 @@ class ExcuseLetter(VersionedModel):
     file = models.CharField(max_length=200, blank=True, editable=False, help_text="Name in the media storage.")
     file_name = models.CharField(max_length=120, blank=True, editable=False, help_text="As the cadet called it.")
     file_type = models.CharField(max_length=100, blank=True, editable=False)
+    file_sent = models.CharField(
+        max_length=10,
+        blank=True,
+        default="",
+        db_default="",  # also for the release before, which writes until the deploy is over
+        choices=SentFile,
+        editable=False,
+        help_text="Of the picture that was sent as its file, until it has become that.",
+    )
     state = models.CharField(max_length=9, choices=LetterState, default=LetterState.PENDING)
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
@@ -146,6 +156,9 @@ class ExcuseLetter(VersionedModel):
                 fields=["cadet", "date_absent"], condition=models.Q(state="pending"), name="letter_one_pending_a_date"
             ),
             models.CheckConstraint(condition=models.Q(state__in=LetterState.values), name="letter_state_known"),
+            models.CheckConstraint(
+                condition=models.Q(file_sent__in=["", *SentFile.values]), name="letter_file_sent_known"
+            ),
             models.CheckConstraint(
                 condition=~models.Q(state__in=["approved", "rejected"])
                 | models.Q(decided_by__isnull=False, decided_at__isnull=False),

@@ -23,6 +23,9 @@ UNMARKED = "unmarked"  # no record; only ever asked for and counted, never store
 TIME_IN, TIME_OUT, TOO_SOON, ALREADY_OUT = "time_in", "time_out", "too_soon", "already_out"
 MANUAL, SCAN, IMPORT, SYNC = "manual", "scan", "import", "sync"  # how a record was taken
 
+# Who has left a term or put it off is not absent from its training days.
+STATUSES_OUTSIDE = frozenset({"dropped", "deferred"})
+
 LARGEST_BULK = 500  # rows of one call
 _DAY = dt.timedelta(days=1)
 
@@ -46,6 +49,11 @@ class AttendanceCount:
 def day_is_held(*, date: dt.date, cancelled: bool, term_closed: bool, today: dt.date) -> bool:
     """Whether a training day counts in its term: not cancelled, and begun unless the term is closed."""
     return not cancelled and (term_closed or date <= today)
+
+
+def day_has_ended(*, date: dt.date, cancelled: bool, today: dt.date) -> bool:
+    """Whether a training day is over: at midnight in Manila, where it is `today`. A cancelled one never took place."""
+    return not cancelled and date < today
 
 
 def day_counts_for(*, date: dt.date, enrolled_on: dt.date, term_closed: bool) -> bool:

@@ -74,12 +74,14 @@ INSTALLED_APPS = [
     "core",
     "apps.events",
     "apps.accounts",
+    "apps.pictures",
     "apps.cadets",
     "apps.realtime",
     "apps.messaging",
     "apps.training",
     "apps.grading",
     "apps.imports",
+    "apps.reports",
     "apps.operations",
 ]
 MIDDLEWARE = [
@@ -140,6 +142,13 @@ DATABASES = {
 # for as long as a frozen database likes; gunicorn's limit does not see the threads of a worker. See core.timeouts.
 STATEMENT_SECONDS = env.whole("DATABASE_STATEMENT_SECONDS", default=20, least=1, most=600)
 LOCK_SECONDS = env.whole("DATABASE_LOCK_SECONDS", default=5, least=1, most=600)
+
+# A backup takes one snapshot and holds one lock for minutes, which a pooler of transactions cannot keep.
+DATABASE_DIRECT = (
+    env.database("DATABASE_DIRECT_URL", remedy="Copy the connection string without a pooler.")
+    if os.environ.get("DATABASE_DIRECT_URL", "").strip()
+    else {}
+)
 
 # --- Redis: broker, channel layer, cache, heartbeats -----------------------------------------------------------------
 REDIS_URL = env.redis_url("REDIS_URL", remedy="Copy the connection string of Upstash or Render Key Value.")
@@ -233,6 +242,9 @@ EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_PASSWORD"] if _email else ""
 EMAIL_USE_TLS = bool(_email and _email["EMAIL_USE_TLS"])
 EMAIL_USE_SSL = bool(_email and _email["EMAIL_USE_SSL"])
 EMAIL_TIMEOUT = 8  # seconds for each step; an administrator's request waits for them
+# Of what events cause, by all workers together: a term's 300 grades, released at once, leave within five minutes and do
+# not look like spam to a provider. Links for passwords do not wait in this line.
+EMAIL_PER_MINUTE = env.whole("EMAIL_PER_MINUTE", default=60, least=1, most=6000)
 
 # --- REST ------------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
@@ -284,6 +296,9 @@ SPECTACULAR_SETTINGS = {
         {"name": "adjustments", "description": "Points added to a grade by hand, with a reason."},
         {"name": "grading policies", "description": "Weights, statuses that count as attended, bounds."},
         {"name": "grade sheets", "description": "Close and reopen a term; frozen grades and their verification."},
+        {"name": "imports", "description": "Tables from files: sent, checked, applied; empty ones to fill in."},
+        {"name": "reports", "description": "Documents to print and sheets to keep, made by the worker."},
+        {"name": "certificates", "description": "Whether a printed certificate is genuine; for everybody."},
         {"name": "notifications", "description": "What one is told, and whether one has read it."},
         {"name": "chat", "description": "Rooms of companies, of the staff, and of two people."},
         {"name": "announcements", "description": "For everybody, with photos."},
@@ -306,14 +321,25 @@ SPECTACULAR_SETTINGS = {
         "AttendanceSourceEnum": "apps.training.models.AttendanceSource",
         "ScanEffectEnum": "apps.training.models.ScanEffect",
         "LetterStateEnum": "apps.training.models.LetterState",
+        "ImportKindEnum": "apps.imports.models.Kind",
+        "ReportKindEnum": "apps.reports.models.Kind",
+        "ReportStateEnum": "apps.reports.models.State",
+        "ReportFormatEnum": "apps.reports.models.FileFormat",
+        "CertificateTypeEnum": "apps.reports.models.CertificateType",
+        "CertificateStateEnum": ["valid", "superseded", "revoked"],
         "MeritKindEnum": "apps.grading.models.MeritKind",
         "ExamEnum": "apps.grading.models.Exam",
         "RoomKindEnum": "apps.messaging.models.RoomKind",
         "AnnouncementKindEnum": "apps.messaging.models.AnnouncementKind",
+        "FileStateEnum": ["processing", "refused", "ready"],
         "ConnectionEnum": ["connected", "disconnected"],
         "WorkerEnum": ["running", "stopped"],
         "ProcessEnum": ["running", "stopped", "unknown"],
         "ProbeEnum": ["pending", "finished", "failed"],
+        "BackupStepEnum": "apps.operations.models.JournalEntry.Kind",
+        "BackupPurposeEnum": "apps.operations.models.JournalEntry.Purpose",
+        "BackupOutcomeEnum": "apps.operations.models.JournalEntry.Outcomes",
+        "BackupStateEnum": ["waiting", "running", "succeeded", "failed", "interrupted"],
     },
 }
 
@@ -327,12 +353,13 @@ MEDIA_STORAGE = env.choice(
 )
 MEDIA_ROOT = env.text("MEDIA_ROOT", default=str(BASE_DIR.parent / ".local" / "media"))
 _cloudinary_remedy = "Copy it from the Cloudinary dashboard, or set MEDIA_STORAGE=local to keep files on this disk."
+CLOUDINARY_UPLOAD_PREFIX = env.text("CLOUDINARY_UPLOAD_PREFIX", default="https://api.cloudinary.com")
 CLOUDINARY = (
     {
         "cloud_name": env.text("CLOUDINARY_CLOUD_NAME", remedy=_cloudinary_remedy),
         "api_key": env.text("CLOUDINARY_API_KEY", remedy=_cloudinary_remedy),
         "api_secret": env.text("CLOUDINARY_API_SECRET", remedy=_cloudinary_remedy),
-        "upload_prefix": env.text("CLOUDINARY_UPLOAD_PREFIX", default="https://api.cloudinary.com"),
+        "upload_prefix": CLOUDINARY_UPLOAD_PREFIX,
     }
     if MEDIA_STORAGE == "cloudinary"
     else None
@@ -347,6 +374,24 @@ STORAGES = {
     },
     "staticfiles": {"BACKEND": "core.static_files.HashedStaticFilesStorage"},
 }
+
+# --- Backups: encrypted with the first key; the others open older ones ------------------------------------------------
+BACKUP_PLACE = env.backup_place("BACKUP_URL")
+BACKUP_KEYS = env.secrets("BACKUP_ENCRYPTION_KEY")
+_half = [bool(os.environ.get(name, "").strip()) for name in ("BACKUP_URL", "BACKUP_ENCRYPTION_KEY")]
+if any(_half) and not all(_half):
+    # Nothing is ever stored unencrypted, and a key alone stores nothing: whoever set one believes to have backups.
+    env.blame(
+        "BACKUP_ENCRYPTION_KEY" if _half[0] else "BACKUP_URL",
+        "is not set, but the other half of the backups' settings is",
+        "Set BACKUP_URL and BACKUP_ENCRYPTION_KEY together, or neither.",
+    )
+if BACKUP_PLACE and not DATABASE_DIRECT and "-pooler." in str(_database.get("HOST", "")):
+    env.blame(
+        "DATABASE_DIRECT_URL",
+        "is not set, but DATABASE_URL leads through a pooler and BACKUP_URL is set",
+        "Copy the same connection string without “-pooler” in the host.",
+    )
 
 # --- Language and time -----------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-us"

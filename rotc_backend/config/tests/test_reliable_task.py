@@ -4,10 +4,12 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from celery import current_app
-from celery.exceptions import Retry, SoftTimeLimitExceeded
+from celery.exceptions import Reject, Retry, SoftTimeLimitExceeded
 from django.db import OperationalError, connection
+from kombu.exceptions import OperationalError as BrokerError
 
 from apps.events.models import OutboxJob
 from apps.operations.models import DeadLetter
@@ -154,3 +156,24 @@ def test_a_retry_of_the_tasks_own_keeps_its_job(subject: Subject) -> None:
             subject.deliver()
     assert not DeadLetter.objects.exists()
     assert OutboxJob.objects.get().starts == 0
+
+
+@pytest.mark.parametrize("boxed", [True, False])
+def test_when_no_message_can_be_sent_for_the_next_attempt_the_work_is_not_lost(subject: Subject, boxed: bool) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise BrokerError("Connection refused")
+
+    subject.does = raising(retries.TryLater(seconds=40))
+    subject.task.apply_async = refuse
+    with pytest.raises(Reject) as rejected:
+        subject.deliver(boxed=boxed)
+    # A job comes from the outbox again. What the scheduler has sent is in its message alone: that one goes back.
+    assert rejected.value.requeue is not boxed
+    assert OutboxJob.objects.exists()
+
+
+def test_a_lost_connection_of_a_backups_own_may_pass(subject: Subject) -> None:
+    subject.does = raising(psycopg.OperationalError("server closed the connection unexpectedly"))
+    with pytest.raises(Retry):
+        subject.deliver()
+    assert not DeadLetter.objects.exists()

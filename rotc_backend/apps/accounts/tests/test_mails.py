@@ -148,6 +148,18 @@ def test_the_job_that_has_to_wait_takes_the_others_out_of_the_outbox(server: Mai
     assert list(OutboxJob.objects.values_list("pk", flat=True)) == [first]
 
 
+def test_of_two_jobs_that_have_to_wait_at_the_same_moment_one_stays(server: MailServer, settings: Settings) -> None:
+    settings.EMAIL_PER_MINUTE = 1
+    for name in ("Liza", "Omar", "Rhea"):
+        queue(factories.user(name))
+    first, second, _ = OutboxJob.objects.order_by("pk").values_list("pk", flat=True)
+    mails._claim(None)  # the minute's one message is on its way, so both of them have to wait
+    for number in (first, second):  # each has begun before the other one took it out
+        with pytest.raises(TryLater):
+            mails.mails_send(job_number=number)
+    assert list(OutboxJob.objects.values_list("pk", flat=True)) == [first]
+
+
 # --- What is not sent -------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,8 @@ from apps.cadets.tests import factories
 from apps.cadets.tests.expectations import recorded, told
 from apps.cadets.tests.factories import CadetPerson, StaffPerson
 from apps.events.models import Event
+from apps.pictures.models import Picture
+from apps.pictures.tests.factories import pictures_worked
 from tests.admin_pages import Site, refusals, said
 
 pytestmark = pytest.mark.django_db
@@ -138,7 +140,9 @@ def test_an_account_that_does_not_fit_is_refused_beside_the_field_and_nothing_is
 def test_a_photo_is_sent_shown_and_removed(site: Site, liza: CadetPerson, media: Path) -> None:
     assert site.client.get(reverse("admin:cadets_cadet_photo", args=[liza.cadet.pk])).status_code == 404
     assert site.change(liza.cadet, picture=picture(), course="BS Forestry").status_code == 302
-    assert recorded("cadet") == ["cadet.set_photo", "cadet.change"]
+    assert recorded("cadet") == ["cadet.change", "cadet.send_photo"]
+    assert "is being prepared" in site.page_of(liza.cadet)
+    assert pictures_worked() == ["done"]
     address = reverse("admin:cadets_cadet_photo", args=[liza.cadet.pk])
     assert address in site.page_of(liza.cadet)
     shown = site.client.get(address)
@@ -160,7 +164,7 @@ def test_a_photo_for_an_older_state_is_refused(site: Site, liza: CadetPerson, me
     site.change(liza.cadet, address="Maigo")
     answer = site.change(liza.cadet, opened, picture=picture())
     assert "Somebody has changed this" in refusals(answer)["__all__"][0]
-    assert Cadet.objects.get(pk=liza.cadet.pk).photo == ""
+    assert not Picture.objects.exists()
 
 
 def test_archiving_asks_first_and_also_closes_the_account(site: Site, liza: CadetPerson, omar: CadetPerson) -> None:

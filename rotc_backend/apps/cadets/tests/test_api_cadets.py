@@ -45,6 +45,7 @@ def test_an_administrator_makes_a_cadet_without_account_and_enrollment(admin: Pe
         **GIVEN,
         "full_name": "Macaraeg, Liza Peña",
         "photo_url": None,
+        "photo_state": None,
         "user_id": None,
         "archived_at": None,
         "created_at": body["created_at"],

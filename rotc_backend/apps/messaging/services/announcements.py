@@ -8,19 +8,22 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 
 from apps.accounts.rules import Principal
+from apps.accounts.selectors import principal_of_user
 from apps.accounts.services import audit_record
 from apps.events.services import publish
 from apps.messaging import rules
 from apps.messaging.events import AnnouncementArchived, AnnouncementChanged, AnnouncementPublished
 from apps.messaging.models import Announcement, AnnouncementPhoto
+from apps.pictures.models import Picture
+from apps.pictures.services import Use, picture_drop, picture_keep, picture_submit
 from core import cache
 from core.clock import now
 from core.errors import Conflict, NotFound, PermissionRefused
 from core.messages import Event
 from core.models import apply_changes, lock_row
-from core.uploads import file_discard_on_commit, file_kept_by_commit, file_store, image_reencoded
+from core.uploads import LONGEST_SIDE, file_discard_on_commit, image_checked
 
-_FOLDER = "announcements"
+_PURPOSE = "announcement_photo"
 _MISSING = "There is no announcement with this id."
 
 
@@ -81,23 +84,25 @@ def announcement_restore(*, actor: Principal, announcement_id: int) -> Announcem
 
 
 def photo_add(*, actor: Principal, announcement_id: int, upload: UploadedFile) -> AnnouncementPhoto:
-    """Add a photo; the announcement's version counts up, since its photos are part of it.
+    """Add a photo, which the worker prepares; the announcement's version counts up now and when it is ready, since its
+    photos are part of it.
 
-    Raises PermissionRefused, NotFound, Conflict (`announcement_archived`, `photos_full`), and what `image_reencoded`
-    and `file_store` raise.
+    Raises PermissionRefused, NotFound, Conflict (`announcement_archived`, `photos_full`), and what `image_checked`
+    raises.
     """
     _refuse_cadets(actor)
     announcement = Announcement.objects.filter(pk=announcement_id).first()
     if announcement is None:
         raise NotFound(_MISSING)
-    _refuse_photo(announcement)  # before the work of decoding it; asked again below, under the lock
-    # Outside the transaction: neither a processor nor another service may hold its locks.
-    name = file_store(folder=_FOLDER, extension="jpg", content=image_reencoded(upload))
-    with file_kept_by_commit(name):
+    _refuse_photo(announcement)  # before the file is looked at; asked again below, under the lock
+    image_checked(upload)
+    with transaction.atomic():
+        picture = picture_keep(actor=actor, purpose=_PURPOSE, upload=upload)
         announcement = _locked(announcement_id)
         _refuse_photo(announcement)
-        photo = AnnouncementPhoto.objects.create(announcement=announcement, file=name, created_by_id=actor.user_id)
+        photo = AnnouncementPhoto.objects.create(announcement=announcement, file="", created_by_id=actor.user_id)
         photo.refresh_from_db(fields=["created_at"])
+        picture_submit(picture=picture, record_id=photo.pk)
         _photos_changed(announcement)
         _record(actor, "announcement.photo_add", announcement_id, after={"photo_id": photo.pk})
         _tell(_changed(announcement))
@@ -112,11 +117,53 @@ def photo_remove(*, actor: Principal, announcement_id: int, photo_id: int) -> No
         photo = AnnouncementPhoto.objects.filter(pk=photo_id, announcement=announcement).first()
         if photo is None:
             raise NotFound("This announcement has no photo with this id. It may have been removed.")
-        photo.delete()
-        file_discard_on_commit(photo.file)
-        _photos_changed(announcement)
-        _record(actor, "announcement.photo_remove", announcement_id, before={"photo_id": photo_id})
-        _tell(_changed(announcement))
+        picture_drop(purpose=_PURPOSE, record_id=photo_id)
+        _photo_gone(actor, announcement, photo, action="announcement.photo_remove")
+
+
+# --- When the worker has looked at a photo ----------------------------------------------------------------------------
+
+
+def _place(picture: Picture, name: str) -> bool:
+    held = _hold(picture)
+    if held is None:
+        return False
+    announcement, photo = held
+    actor = principal_of_user(picture.sent_by)
+    if announcement.archived_at is not None:
+        _photo_gone(actor, announcement, photo, action="announcement.photo_drop")
+        return False
+    photo.file = name
+    photo.save(update_fields=["file"])
+    _photos_changed(announcement)
+    _record(actor, "announcement.photo_ready", announcement.pk, after={"photo_id": photo.pk})
+    _tell(_changed(announcement))
+    return True
+
+
+def _refuse(picture: Picture) -> str | None:
+    held = _hold(picture)
+    if held is None:
+        return None
+    announcement, photo = held
+    _photo_gone(principal_of_user(picture.sent_by), announcement, photo, action="announcement.photo_refuse")
+    return f"a photo of “{announcement.title}”"
+
+
+def _hold(picture: Picture) -> tuple[Announcement, AnnouncementPhoto] | None:
+    """The announcement, locked, and the photo that waits for the picture; None if somebody has removed it."""
+    photo = AnnouncementPhoto.objects.filter(pk=picture.target).first()
+    if photo is None:
+        return None
+    announcement = _locked(photo.announcement_id)
+    photo = AnnouncementPhoto.objects.filter(pk=picture.target).first()
+    return None if photo is None else (announcement, photo)
+
+
+PHOTO = Use(purpose=_PURPOSE, folder="announcements", longest_side=LONGEST_SIDE, place=_place, refuse=_refuse)
+
+
+# --- Steps ------------------------------------------------------------------------------------------------------------
 
 
 def _refuse_cadets(actor: Principal) -> None:
@@ -140,6 +187,15 @@ def _refuse_photo(announcement: Announcement) -> None:
         raise Conflict(
             f"An announcement has at most {rules.MOST_PHOTOS} photos. Remove one of them first.", code="photos_full"
         )
+
+
+def _photo_gone(actor: Principal, announcement: Announcement, photo: AnnouncementPhoto, *, action: str) -> None:
+    photo_id = photo.pk
+    photo.delete()
+    file_discard_on_commit(photo.file)
+    _photos_changed(announcement)
+    _record(actor, action, announcement.pk, before={"photo_id": photo_id})
+    _tell(_changed(announcement))
 
 
 def _photos_changed(announcement: Announcement) -> None:

@@ -13,8 +13,9 @@ from apps.accounts.rules import Principal
 from apps.accounts.services import audit_record
 from apps.events.services import publish
 from apps.messaging.events import NotificationCreated, NotificationRead, NotificationRemoved
-from apps.messaging.models import Notification
+from apps.messaging.models import BODY_LENGTH, Notification
 from apps.messaging.selectors import notifications as selectors
+from apps.pictures.models import Picture
 from core import cache
 from core.clock import now
 from core.errors import NotFound
@@ -52,6 +53,16 @@ def notification_create(
             ),
         )
     return notification
+
+
+def picture_refused(picture: Picture, subject: str) -> None:
+    """Tell whoever sent a picture that it could not be used, and why."""
+    notification_create(
+        actor_id=None,
+        recipient_id=picture.sent_by_id,
+        title="Picture not used",
+        body=f"The picture that you sent as {subject} could not be used. {picture.problem}"[:BODY_LENGTH],
+    )
 
 
 def notification_read(*, actor: Principal, notification_id: int) -> Notification:

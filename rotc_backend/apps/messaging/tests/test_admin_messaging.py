@@ -13,6 +13,7 @@ from apps.messaging.models import Announcement, AnnouncementPhoto, Message, Room
 from apps.messaging.services import announcements, messages
 from apps.messaging.tests import factories
 from apps.messaging.tests.factories import Unit
+from apps.pictures.tests.factories import pictures_worked
 from tests.admin_pages import Site, refusals
 from tests.admin_pages import said as messages_of
 
@@ -71,6 +72,10 @@ def test_photos_are_shown_and_removed(site: Site, unit: Unit, media: Path) -> No
     row = Announcement.objects.get()
     photo = announcements.photo_add(actor=unit.admin.principal, announcement_id=row.pk, upload=factories.picture())
     address = reverse("admin:messaging_announcementphoto_picture", args=[row.pk, photo.pk])
+    assert site.client.get(address).status_code == 404
+    for shown in (row, photo):
+        assert "Being prepared" in site.page_of(shown)
+    assert pictures_worked() == ["done"]
     for shown in (row, photo):
         assert address in site.page_of(shown)
     answer = site.client.get(address)
@@ -81,7 +86,7 @@ def test_photos_are_shown_and_removed(site: Site, unit: Unit, media: Path) -> No
     assert AnnouncementPhoto.objects.exists()
     assert "removed." in messages_of(site.confirm("remove", photo))
     assert not AnnouncementPhoto.objects.exists()
-    assert recorded("announcement.photo") == ["announcement.photo_add", "announcement.photo_remove"]
+    assert recorded("announcement.photo") == [f"announcement.photo_{done}" for done in ("add", "ready", "remove")]
 
 
 # --- Rooms and messages -----------------------------------------------------------------------------------------------

@@ -42,6 +42,7 @@ def test_staff_and_administrators_publish_and_everybody_hears_it(
         "id": body["id"],
         **GIVEN,
         "photos": [],
+        "photos_processing": 0,
         "created_by": person.user.pk,
         "archived_at": None,
         "created_at": body["created_at"],

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connections, transaction
-from playwright.sync_api import Browser, Page, sync_playwright
+from django.db import transaction
+from playwright.sync_api import Browser, Page
 
 from apps.accounts.services import session_end
 from apps.accounts.tests import factories
@@ -32,12 +32,10 @@ from apps.messaging.tests.daphne_process import Daphne, Wire, daphne_running
 from apps.messaging.tests.factories import Unit
 from apps.messaging.tests.socket_clients import altered, notify, opened, receive
 from core.clock import now
+from tests.chromium import chromium_running, needs_chromium
 
 MODULE = settings.BASE_DIR.parent / "docs" / "clients" / "rgms-events.js"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
 WAIT = 20_000  # ms
-in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt install chromium)")
 
 
 def node_is_new() -> bool:
@@ -125,16 +123,8 @@ def origin() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    # Playwright's own loop runs in this thread, and Django would take the tests' queries for asynchronous ones.
-    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium_running() as started:
         yield started
-        started.close()
-        connections.close_all()  # while that loop runs Django has connections apart, which nobody would close after it
-    if before is None:
-        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 def allowing(origin: str) -> dict[str, str]:
@@ -231,7 +221,7 @@ def tab(browser: Browser, origin: str) -> Iterator[Tab]:
     assert tab.errors == []
 
 
-@in_a_browser
+@needs_chromium
 @pytest.mark.browser
 class TestInABrowser:
     def test_events_arrive_once_at_the_handlers_of_their_type(self, daphne: Daphne, tab: Tab, cadet: Person) -> None:
@@ -379,7 +369,7 @@ class TestInABrowser:
             tab.value("events.close()")
 
 
-@in_a_browser
+@needs_chromium
 @pytest.mark.browser
 class TestChatInABrowser:
     def test_a_request_is_answered_or_refused_with_the_services_words(

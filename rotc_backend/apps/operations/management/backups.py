@@ -48,7 +48,7 @@ class BackupCommand(BaseCommand):
         except (psycopg.OperationalError, OperationalError, InterfaceError) as error:
             # Without its text, in which the server's address stands.
             raise CommandError(
-                f"The connection to the database was lost ({type(error).__name__}). The live data is as it was, unless "
+                f"The database broke the work off ({type(error).__name__}). The live data is as it was, unless "
                 "the tables were exchanged before: without options the command shows the present state.",
                 returncode=StoreAway.exit_code,
             ) from error

@@ -78,6 +78,12 @@ class RunFailed(Exception):
         self.attempt = attempt
 
 
+class RunGivenUp(Exception):
+    """The work broke off in the last attempt, and the slot is finished as failed. No error that passes, whatever it was:
+    tried again, the message would find the slot done, and nobody would be told.
+    """
+
+
 def run_claim(*, job: str, slot: dt.datetime, crontab: str) -> Claim | None:
     """Claim a slot; None when it is done or given up. Raises SlotHeld.
 
@@ -144,8 +150,8 @@ def slot_run(
     """Do one slot: None when it was done before. `perform` is given the slot's scheduled time.
 
     `together` commits the work and its record in one transaction, which work needs that cannot be repeated; without it
-    `perform` owns its transactions. Raises SlotHeld; RunFailed, or after the last attempt the work's own error;
-    LeaseLost after the work was rolled back.
+    `perform` owns its transactions. Raises SlotHeld; RunFailed, or RunGivenUp after the last attempt; LeaseLost after
+    the work was rolled back.
     """
     claim = run_claim(job=job, slot=slot, crontab=crontab)
     if claim is None:
@@ -166,7 +172,7 @@ def slot_run(
         with contextlib.suppress(DatabaseError, InterfaceError):  # then the lease's end gives the slot back
             if claim.attempt >= ATTEMPTS:
                 run_finish(claim=claim, outcome=Outcome(succeeded=False, counts={}, detail=_given_up(detail)))
-                raise
+                raise RunGivenUp(f"{_given_up(detail)} {error}") from error
             run_release(claim=claim, detail=detail)
         raise RunFailed(attempt=claim.attempt) from error
     logger.log(

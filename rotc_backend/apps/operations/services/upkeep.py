@@ -64,18 +64,16 @@ def attendance_sync() -> Outcome:
     Scans that scanners took offline need nothing here: they are taken in when they are handed in, also for a day that
     is closed by then.
     """
-    closed = ended_days_close(today=manila_date(now()))
+    # First of all, so that a day that cannot be closed does not keep everybody's jobs and messages.
     counts = {
-        "days_closed": closed.days,
-        "absent": closed.absent,
-        "excused": closed.excused,
         "imports_resumed": imports_resume(),
         "pictures_resumed": pictures_resume(),
         "reports_resumed": reports_resume(),
         "mails_resumed": int(mails_resume()),
         "jobs_resent": outbox_sweep(),
-        "changes_published": 0,
     }
+    closed = ended_days_close(today=manila_date(now()))
+    counts |= {"days_closed": closed.days, "absent": closed.absent, "excused": closed.excused, "changes_published": 0}
     for _ in range(_LARGEST_BATCHES):
         fresh = sequence()
         counts["changes_published"] += fresh

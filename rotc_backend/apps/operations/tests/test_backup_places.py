@@ -97,6 +97,14 @@ def test_more_names_than_one_answer_holds_are_all_listed(s3: S3StandIn, cloud: C
         assert place.names("a/") == [f"a/{number}" for number in range(5)]
 
 
+def test_a_part_of_full_size_is_stored_in_one_request_of_which_nothing_unseen_can_be_left(s3: S3StandIn) -> None:
+    place = place_at(s3.url())
+    place.put(NAME, os.urandom(streams.PART_BYTES))
+    assert len(place.get(NAME)) == streams.PART_BYTES
+    assert ["PUT" in request for request in s3.requests] == [True, False]
+    assert list(s3.objects) == [f"unit/{NAME}"]
+
+
 def test_everything_lies_below_the_prefix_of_the_address(s3: S3StandIn, cloud: CloudinaryStandIn) -> None:
     place_at(s3.url()).put(NAME, b"x")
     place_at(f"cloudinary://{cloud.api_key}:{cloud.api_secret}@{cloud.cloud_name}").put(NAME, b"x")

@@ -4,6 +4,8 @@ import itertools
 import json
 import os
 import re
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -275,6 +277,32 @@ def test_a_transaction_that_holds_a_table_leaves_everything_as_it_was(target: Ta
     assert target.rollback("--backup", backup_id, "--yes", "--without-safety-backup").code == 0
 
 
+def test_requests_that_read_the_tables_in_another_order_do_not_end_the_exchange(target: Target) -> None:
+    backup_id = target.backup_id()
+    tables = [name for (name,) in target.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+    first, last = min(tables), max(tables)
+    ended: list[bool] = []
+
+    def read() -> None:
+        """The last table, and the first one while the exchange holds that and waits for the last: one has to give way.
+        The exchange, which has waited for longer, is the first to notice.
+        """
+        with psycopg.connect(target.url) as reader:
+            reader.execute(f'SELECT FROM public."{last}"'.encode())
+            deadline = time.monotonic() + 60
+            while not target.sql("SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"):
+                assert time.monotonic() < deadline, "the exchange never waited"
+                time.sleep(0.02)
+            reader.execute(f'SELECT FROM public."{first}"'.encode())
+        ended.append(True)
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    done = target.rollback("--backup", backup_id, "--yes", "--without-safety-backup")
+    reading.join()
+    assert (done.code, ended) == (0, [True]), done.output
+
+
 def test_two_at_the_same_time_are_one_after_the_other_or_one_is_refused(target: Target) -> None:
     backup_id = target.backup_id()
     with psycopg.connect(target.url, autocommit=True) as other:
@@ -443,6 +471,41 @@ def test_an_undo_that_is_killed_anywhere_is_finished_by_the_same_command(target:
     done = target.rollback("--undo", "--yes")
     assert (done.code, "finishing" in done.output) == (0, True), done.output
     assert "newcomer" in target.usernames(), "undone twice"
+    shown = target.run("-c", _PREVIEW).output
+    assert "A restore was taken back at" in shown
+    assert "become the live data again" in shown
+
+
+# What somebody at a terminal reads before the question.
+_PREVIEW = """
+import django
+django.setup()
+from apps.operations.services.backups.restoring import undo_preview
+print(undo_preview())
+"""
+
+
+def test_a_database_that_goes_away_after_the_exchange_leaves_work_for_the_same_command(target: Target) -> None:
+    backup_id = target.backup_id()
+    done = target.run("-c", _AWAY_AFTER_THE_EXCHANGE, "rollback_migration", "--backup", backup_id, "--yes")
+    assert (done.code, "The tables are exchanged" in done.output) == (6, True), done.output
+    assert "UNFINISHED" in target.rollback().output
+    assert target.rollback("--backup", backup_id, "--yes").code == 0
+    assert len(target.schemas("old_")) == 1, "exchanged twice"
+
+
+_AWAY_AFTER_THE_EXCHANGE = """
+import sys
+import django
+django.setup()
+import psycopg
+from apps.operations.services.backups import restoring
+def lose(control):
+    raise psycopg.OperationalError("server closed the connection unexpectedly")
+restoring.settle = lose
+from django.core.management import execute_from_command_line
+execute_from_command_line(["manage.py", *sys.argv[1:]])
+"""
 
 
 def test_a_return_to_a_release_that_is_killed_goes_on(target: Target) -> None:

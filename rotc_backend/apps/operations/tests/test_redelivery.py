@@ -17,13 +17,13 @@ from kombu.exceptions import OperationalError
 from apps.accounts.models import Mail, User
 from apps.accounts.services import ToSend, mails_queue
 from apps.events.models import OutboxJob
-from apps.imports.tests.worker_process import wait_for, worker_running
 from apps.operations.jobs import ProbeRecord
 from apps.operations.models import DeadLetter, Probe
 from core import broker
 from core.after_commit import enqueue
 from core.clock import now
 from core.tests.smtp_stand_in import mail_server_running
+from core.tests.worker_process import wait_for, worker_running
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

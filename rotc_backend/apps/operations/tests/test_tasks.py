@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from apps.operations import rules, tasks
-from apps.operations.models import ScheduledRun
+from apps.operations.models import DeadLetter, ScheduledRun
 from apps.operations.services import runs
 from core import broker
 from core.retries import TryLater
@@ -70,7 +70,7 @@ def test_a_run_that_a_person_asked_for_keeps_its_slot_over_its_retries_and_is_gi
     headers: dict[str, Any] = BY_A_PERSON
     for _ in range(rules.ATTEMPTS - 1):
         headers, _ = deliver(headers, broken)
-    with pytest.raises(ConnectionResetError):  # from here on it is a dead letter
+    with pytest.raises(runs.RunGivenUp, match="ConnectionResetError in attempt 5"):  # from here on it is a dead letter
         tasks._slot(Delivery(headers), job="cleanup", perform=broken)
     run = ScheduledRun.objects.get()
     assert (run.attempt, run.outcome, run.trigger) == (rules.ATTEMPTS, "failed", "person")
@@ -84,3 +84,47 @@ def test_a_message_that_is_delivered_again_after_its_worker_died_is_the_same_slo
     assert claim is not None
     assert deliver(BY_A_PERSON, broken)[1] == pytest.approx(rules.LEASE_SECONDS, abs=3)
     assert ScheduledRun.objects.count() == 1
+
+
+def test_what_breaks_off_in_the_last_attempt_is_given_up_also_when_the_error_may_pass() -> None:
+    def lose(slot: dt.datetime) -> rules.Outcome:
+        raise OperationalError("deadlock detected")
+
+    headers: dict[str, Any] = SCHEDULED
+    for _ in range(rules.ATTEMPTS - 1):
+        headers, _ = deliver(headers, lose)
+    with pytest.raises(runs.RunGivenUp):
+        tasks._slot(Delivery(headers), job="cleanup", perform=lose)
+    assert ScheduledRun.objects.get().outcome == "failed"
+
+
+def test_a_daily_report_that_was_laid_aside_is_made_for_its_own_day_when_it_is_retried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[dt.datetime] = []
+
+    def report(*, slot: dt.datetime) -> rules.Outcome:
+        asked.append(slot)
+        if len(asked) <= 2:
+            raise ValueError
+        return rules.Outcome(succeeded=True, counts={})
+
+    def run(headers: dict[str, Any], arguments: dict[str, Any]) -> None:
+        task = tasks.daily_reports
+        task.push_request(id="1", args=[], kwargs=arguments, headers=headers, called_directly=False, is_eager=False)
+        try:
+            task(**arguments)
+        finally:
+            task.pop_request()
+
+    monkeypatch.setattr(tasks.reports, "daily_reports", report)
+    monkeypatch.setattr(runs, "ATTEMPTS", 1)
+    arguments: dict[str, Any] = {}
+    for headers in (SCHEDULED, {broker.PUBLISHED_AT: 1772593200.0}):  # the second two days later
+        with pytest.raises(runs.RunGivenUp):
+            run({**headers}, arguments)
+        arguments = DeadLetter.objects.latest("pk").arguments
+    run({broker.PUBLISHED_AT: 1772679600.0}, arguments)
+    assert {slot.isoformat() for slot in asked} == {"2026-03-02T02:00:00+00:00"}
+    assert len(asked) == 3
+    assert ScheduledRun.objects.count() == 3

@@ -5,13 +5,14 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import transaction
 
-from apps.events.models import Event
+from apps.events.models import Event, OutboxJob
 from apps.events.services import publish
 from apps.imports.models import ImportFile, ImportRun
 from apps.messaging.events import NotificationRemoved
 from apps.messaging.models import Notification
 from apps.operations.models import Probe
 from apps.operations.services import upkeep
+from apps.operations.services.backups.errors import DatabaseAway
 from core.clock import now
 
 DAY = dt.timedelta(days=1)
@@ -113,3 +114,23 @@ def test_the_backup_says_that_none_was_stored_and_why():
     assert not outcome.succeeded
     assert outcome.detail == "No backup was stored, because BACKUP_URL and BACKUP_ENCRYPTION_KEY are not set."
     assert outcome.counts == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_day_that_cannot_be_closed_does_not_keep_the_jobs_of_others(monkeypatch, empty_redis):
+    def fail(**_):
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(upkeep, "ended_days_close", fail)
+    OutboxJob.objects.create(task="operations.outbox_sweep", arguments={}, due_at=now() - DAY)
+    with pytest.raises(ValueError, match="a fault of ours"):
+        upkeep.attendance_sync()
+    assert empty_redis.llen(settings.CELERY_TASK_DEFAULT_QUEUE) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_takes_no_connection_does_not_cost_the_week_its_backup(settings, tmp_path, closed_port):
+    settings.BACKUP_PLACE, settings.BACKUP_KEYS = {"kind": "file", "path": str(tmp_path)}, ["k" * 48]
+    settings.DATABASE_DIRECT = {"HOST": "127.0.0.1", "PORT": closed_port}
+    with pytest.raises(DatabaseAway):  # which is tried again, where an outcome would be the last word
+        upkeep.database_backup()

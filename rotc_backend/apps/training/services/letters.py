@@ -7,15 +7,18 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
 
 from apps.accounts.rules import Principal
-from apps.accounts.services import audit_record
+from apps.accounts.services import ToSend, audit_record, mails_queue
 from apps.cadets.models import Cadet, Term
 from apps.cadets.rules import DECIDING_FUNCTIONS, grades_version, standing_version
 from apps.cadets.selectors import cadet_of_user, enrollment_of, staff_function_of, term_by_id, term_current
 from apps.cadets.services.terms import term_hold_open
 from apps.events.services import publish
 from apps.messaging.services import notification_create
+from apps.pictures.models import Picture, SentFile
+from apps.pictures.rules import FILE_READY, FILE_REFUSED
+from apps.pictures.services import Use, picture_drop, picture_keep, picture_submit
 from apps.training import rules
-from apps.training.events import LetterDecided, LetterSubmitted, LetterWithdrawn
+from apps.training.events import LetterDecided, LetterFileChanged, LetterSubmitted, LetterWithdrawn
 from apps.training.models import AttendanceRecord, AttendanceSource, ExcuseLetter, LetterState, TrainingDay
 from apps.training.selectors.letters import NO_LETTER, letters_for_day
 from apps.training.selectors.people import cadets_named
@@ -27,9 +30,10 @@ from core.clock import now
 from core.errors import Conflict, FieldError, NotFound, PermissionRefused, ValidationFailed
 from core.messages import Event
 from core.models import apply_changes, lock_row
-from core.uploads import Document, document_checked, file_kept_by_commit, file_store
+from core.uploads import LONGEST_SIDE_OF_DOCUMENT, Document, document_checked, file_kept_by_commit, file_store
 
 _FOLDER = "excuse-letters"
+_PURPOSE = "letter_file"
 _REFUSALS = {
     "letter_decided": "This letter has been decided already, perhaps by somebody else just now. Read it again.",
     "letter_withdrawn": "The cadet has withdrawn this letter. There is nothing left to decide.",
@@ -46,12 +50,13 @@ def letter_submit(
 ) -> ExcuseLetter:
     """Hand in one's own letter for a date of the current term, of one of its training days or of all.
 
-    1  may this letter be written?     2  check and store the file, outside the transaction     3  ask again, and write
+    1  may this letter be written?     2  check the file; store a document, outside the transaction
+    3  ask again, and write; a picture is written down with it, and becomes the file when the worker has prepared it
 
     Raises NotFound (`no_cadet_record`, `no_current_term`, `not_enrolled`), Conflict (`term_closed`, `letter_pending`,
     `term_not_current` when another term became so meanwhile), ValidationFailed (`outside_term` and `other_date`,
     `unknown_training_day`, `day_cancelled`; for the file as `document_checked`), ContentTooLarge, and Unavailable
-    (`storage_unavailable`, `uploads_busy`).
+    (`storage_unavailable`).
     """
     absence = _Absence(
         cadet=cadet_of_user(user_id=actor.user_id),
@@ -64,10 +69,16 @@ def letter_submit(
     with transaction.atomic():
         _refuse_impossible(absence)
     document = document_checked(upload)
+    named = {"file_name": _file_name(upload.name or "", document), "file_type": document.content_type}
+    if document.content is None:
+        with transaction.atomic():
+            picture = picture_keep(actor=actor, purpose=_PURPOSE, upload=upload)
+            letter = _submit(actor, absence, reason, file_sent=SentFile.PROCESSING.value, **named)
+            picture_submit(picture=picture, record_id=letter.pk)
+            return letter
     stored = file_store(folder=_FOLDER, extension=document.extension, content=document.content)
     with file_kept_by_commit(stored):
-        name = _file_name(upload.name or "", document)
-        return _submit(actor, absence, reason, file=stored, file_name=name, file_type=document.content_type)
+        return _submit(actor, absence, reason, file=stored, **named)
 
 
 def letter_withdraw(*, actor: Principal, letter_id: int) -> ExcuseLetter:
@@ -79,7 +90,11 @@ def letter_withdraw(*, actor: Principal, letter_id: int) -> ExcuseLetter:
     with transaction.atomic():
         letter = lock_row(ExcuseLetter.objects.filter(pk=letter_id, cadet=cadet), missing=NO_LETTER)
         _refuse_settled(letter)
-        before, after = apply_changes(letter, {"state": LetterState.WITHDRAWN.value})
+        changes = {"state": LetterState.WITHDRAWN.value}
+        if letter.file_sent == SentFile.PROCESSING:
+            picture_drop(purpose=_PURPOSE, record_id=letter.pk)
+            changes["file_sent"] = ""
+        before, after = apply_changes(letter, changes)
         audit_record(
             actor_id=actor.user_id, action="letter.withdraw", target=_target(letter), before=before, after=after
         )
@@ -159,9 +174,8 @@ class _Absence:
     training_day_id: int | None
 
 
-def _submit(
-    actor: Principal, absence: _Absence, reason: str, *, file: str = "", file_name: str = "", file_type: str = ""
-) -> ExcuseLetter:
+def _submit(actor: Principal, absence: _Absence, reason: str, **file: str) -> ExcuseLetter:
+    """`file` are the columns of the letter that tell of its file."""
     with transaction.atomic():
         _refuse_impossible(absence)
         try:
@@ -172,9 +186,7 @@ def _submit(
                     date_absent=absence.date,
                     training_day_id=absence.training_day_id,
                     reason=reason,
-                    file=file,
-                    file_name=file_name,
-                    file_type=file_type,
+                    **file,
                 )
         except IntegrityError as error:  # the same letter sent twice at once
             if "letter_one_pending_a_date" not in str(error):
@@ -190,7 +202,7 @@ def _submit(
                 "cadet_id": letter.cadet_id,
                 "date_absent": letter.date_absent,
                 "training_day_id": letter.training_day_id,
-                "file_name": file_name,
+                "file_name": letter.file_name,
             },
         )
         submitted = LetterSubmitted(
@@ -253,6 +265,35 @@ def _file_name(given: str, document: Document) -> str:
     stem = "".join(letter for letter in given.replace("\\", "/").rpartition("/")[2] if letter.isprintable())
     stem = stem.rpartition(".")[0] or stem
     return f"{stem.strip(' .')[:100] or 'letter'}.{document.extension}"
+
+
+# --- When the worker has looked at a picture --------------------------------------------------------------------------
+
+
+def _place(picture: Picture, name: str) -> bool:
+    _file_settle(picture, {"file": name, "file_sent": ""}, state=FILE_READY)
+    return True
+
+
+def _refuse(picture: Picture) -> str | None:
+    letter = _file_settle(picture, {"file_sent": SentFile.REFUSED.value}, state=FILE_REFUSED)
+    return f"the file of your excuse letter for {letter.date_absent}"
+
+
+def _file_settle(picture: Picture, changes: dict[str, str], *, state: str) -> ExcuseLetter:
+    letter = lock_row(ExcuseLetter.objects.filter(pk=picture.target).select_related("cadet"), missing=NO_LETTER)
+    before, after = apply_changes(letter, changes)
+    audit_record(
+        actor_id=picture.sent_by_id, action=f"letter.file_{state}", target=_target(letter), before=before, after=after
+    )
+    _tell(
+        letter.cadet,
+        LetterFileChanged(id=letter.pk, cadet_id=letter.cadet_id, file_state=state, version=letter.version),
+    )
+    return letter
+
+
+FILE = Use(purpose=_PURPOSE, folder=_FOLDER, longest_side=LONGEST_SIDE_OF_DOCUMENT, place=_place, refuse=_refuse)
 
 
 # --- Deciding ---------------------------------------------------------------------------------------------------------
@@ -324,6 +365,9 @@ def _notify(actor: Principal, letter: ExcuseLetter) -> None:
         title=f"Excuse letter {letter.state}",
         body=f"Your excuse letter for {letter.date_absent} was {letter.state}.{note}",
     )
+    told = {"date_absent": letter.date_absent, "state": letter.state, "note": letter.decision_note}
+    caused = ToSend(recipient_id=letter.cadet.user_id, event=f"letter.decided:{letter.pk}:{letter.state}", context=told)
+    mails_queue(kind="letter_decided", mails=[caused])
 
 
 def _tell(cadet: Cadet, event: Event) -> None:

@@ -17,6 +17,7 @@ from apps.cadets.tests import factories as cadets
 from apps.cadets.tests.factories import CadetPerson, StaffPerson
 from apps.events.models import Event
 from apps.messaging.models import Notification
+from apps.pictures.tests.factories import pictures_worked
 from apps.training.models import ExcuseLetter
 from apps.training.services.letters import letter_submit
 from apps.training.tests import factories
@@ -72,6 +73,7 @@ def test_a_cadet_hands_in_a_letter(cadet: CadetPerson) -> None:
         "training_day_id": None,
         "reason": "Fever since Thursday.",
         "has_file": False,
+        "file_state": None,
         "file_name": "",
         "file_type": "",
         "state": "pending",
@@ -192,12 +194,70 @@ def test_a_letter_comes_with_a_file(
     assert problem_of(stranger.client.get(f"{PATH}/{body['id']}/file")) == (404, "not_found")
 
 
-def test_a_photographed_letter_is_written_anew(cadet: CadetPerson, media: Media) -> None:
+def photographed(content: bytes | None = None) -> Any:
+    exif = Image.Exif()
+    exif[0x010F] = "SecretCamera"
     picture = io.BytesIO()
-    Image.new("RGB", (40, 30), "white").save(picture, "PNG")
-    body = submit(cadet, pdf("letter.pdf", picture.getvalue())).json()
+    Image.effect_noise((300, 200), 60).save(picture, "JPEG", exif=exif)
+    return pdf("letter.png", picture.getvalue() if content is None else content)
+
+
+def test_a_photographed_letter_is_written_anew_in_the_background(
+    cadet: CadetPerson, stranger: CadetPerson, instructor: StaffPerson, media: Media
+) -> None:
+    answer = submit(cadet, photographed())
+    body = answer.json()
+    assert (answer.status_code, answer["ETag"]) == (201, '"v1"')
     assert (body["file_name"], body["file_type"]) == ("letter.jpg", "image/jpeg")
-    assert media()[0].read_bytes().startswith(b"\xff\xd8\xff")
+    assert (body["has_file"], body["file_state"], media()) == (False, "processing", [])
+    address = f"{PATH}/{body['id']}"
+    assert problem_of(instructor.client.get(f"{address}/file")) == (409, "file_processing")
+    assert pictures_worked() == ["done"]
+    for person in (cadet, instructor):
+        shown = person.client.get(address)
+        assert (shown.json()["has_file"], shown.json()["file_state"], shown["ETag"]) == (True, "ready", '"v2"')
+        file: Any = person.client.get(f"{address}/file")
+        content = b"".join(file.streaming_content)
+        assert (file["Content-Type"], content[:3]) == ("image/jpeg", b"\xff\xd8\xff")
+        assert b"SecretCamera" not in content
+    assert problem_of(stranger.client.get(f"{address}/file")) == (404, "not_found")
+    (stored,) = media()
+    assert stored.parent.name == "excuse-letters"
+    event = Event.objects.latest("pk")
+    assert (event.type, event.data) == (
+        "letter.file_changed",
+        {"id": body["id"], "cadet_id": cadet.cadet.pk, "file_state": "ready", "version": 2},
+    )
+    assert sorted(event.recipients) == ["role:admin", "role:training_staff", f"user:{cadet.user.pk}"]
+    assert AuditEntry.objects.filter(action="letter.file_ready", target=f"letter:{body['id']}").count() == 1
+
+
+def test_a_photographed_letter_that_cannot_be_decoded_stays_without_its_file(
+    cadet: CadetPerson, instructor: StaffPerson, media: Media
+) -> None:
+    half = photographed().read()[:9000]
+    address = f"{PATH}/{submit(cadet, photographed(half)).json()['id']}"
+    assert pictures_worked() == ["refused"]
+    shown = instructor.client.get(address).json()
+    assert (shown["has_file"], shown["file_state"], shown["state"]) == (False, "refused", "pending")
+    assert problem_of(instructor.client.get(f"{address}/file")) == (404, "file_refused")
+    (note,) = cadet.client.get("/api/v1/notifications").json()["results"]
+    assert "your excuse letter for" in note["body"]
+    assert media() == []
+
+
+def test_the_picture_of_a_withdrawn_letter_is_dropped(cadet: CadetPerson, media: Media) -> None:
+    address = f"{PATH}/{submit(cadet, photographed()).json()['id']}"
+    assert cadet.client.post(f"{address}/withdraw").json()["file_state"] is None
+    assert pictures_worked() == []
+    assert media() == []
+
+
+def test_a_letter_decided_meanwhile_still_gets_its_picture(cadet: CadetPerson, admin: Person, media: Media) -> None:
+    address = f"{PATH}/{submit(cadet, photographed()).json()['id']}"
+    assert admin.client.post(f"{address}/approve", {}).status_code == 200
+    assert pictures_worked() == ["done"]
+    assert admin.client.get(address).json()["file_state"] == "ready"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from apps.accounts.models import AuditEntry
+from apps.accounts.models import AuditEntry, Mail
 from apps.accounts.tests.factories import Person
 from apps.cadets.tests import factories as cadets
 from apps.cadets.tests.factories import CadetPerson, StaffPerson
@@ -199,3 +199,17 @@ def test_many_letters_of_a_date_are_applied_in_one_write(
     assert AttendanceRecord.objects.filter(status="excused").count() == 30
     after = AuditEntry.objects.get(action="attendance.mark").after or {}
     assert len(after["records"]) == 30
+
+
+@pytest.mark.parametrize(("action", "state"), [("approve", "approved"), ("reject", "rejected")])
+def test_the_decision_is_mailed_to_the_cadet_once_and_a_refused_one_is_not(
+    cadet: CadetPerson, commandant: StaffPerson, action: str, state: str
+) -> None:
+    letter = factories.letter(cadet.cadet, factories.day(3).date)
+    path = f"/api/v1/excuse-letters/{letter.pk}/{action}"
+    assert commandant.client.post(path, {"note": "Seen the certificate."}).status_code == 200
+    assert commandant.client.post(path, {"note": "Again."}).status_code == 409
+    mail = Mail.objects.get()
+    assert (mail.event, mail.kind, mail.state) == (f"letter.decided:{letter.pk}:{state}", "letter_decided", "waiting")
+    assert mail.recipient_id == cadet.user.pk
+    assert mail.context == {"date_absent": str(letter.date_absent), "state": state, "note": "Seen the certificate."}

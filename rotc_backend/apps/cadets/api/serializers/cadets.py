@@ -19,6 +19,7 @@ from apps.cadets.models import (
     MilitaryScienceLevel,
 )
 from apps.cadets.selectors import CADET_SORTS
+from apps.pictures.rules import FILE_STATES, file_state
 from core.clock import manila_date, now
 from core.serializers import InstantField, QueryParameters, StrictSerializer
 
@@ -170,6 +171,7 @@ _DETAILS = (
     "course",
     "year_level",
     "photo_url",
+    "photo_state",
 )
 
 
@@ -177,6 +179,17 @@ class _CadetDetailsOutput(CadetNameOutput):
     # Declared, since they may be empty, which the fields that models give do not say.
     email = serializers.CharField(read_only=True)
     gender = serializers.ChoiceField(choices=Gender.choices, allow_blank=True, read_only=True)
+    photo_state = serializers.SerializerMethodField(
+        help_text=(
+            "Of the photo sent last. processing: it is being prepared, and photo_url gives the one before; "
+            "`cadet.changed` tells when that is over. ready: photo_url gives it. refused: it could not be used, its "
+            "sender was notified why, and photo_url gives the one before. null: none was sent."
+        )
+    )
+
+    @extend_schema_field(serializers.ChoiceField(choices=FILE_STATES, allow_null=True))
+    def get_photo_state(self, cadet: Cadet) -> str | None:
+        return file_state(name=cadet.photo, sent=cadet.photo_sent)
 
 
 class CadetOutput(_CadetDetailsOutput):

@@ -69,10 +69,11 @@ DETAILS = {
     "course": "BS Agriculture",
     "year_level": 2,
 }
-CADET = {
+CADET: dict[str, Any] = {
     **NAME,
     **DETAILS,
     "photo_url": "/api/v1/cadets/57/photo",
+    "photo_state": "ready",
     "user_id": 303,
     "archived_at": None,
     "created_at": "2026-08-03T02:00:11.140Z",
@@ -82,7 +83,14 @@ CADET = {
 _GIVEN = {name: NAME[name] for name in ("student_id", "last_name", "first_name", "middle_name")} | {
     name: value for name, value in DETAILS.items() if value
 }
-_NEW = {**CADET, "photo_url": None, "user_id": None, "updated_at": CADET["created_at"], "version": 1}
+_NEW = {
+    **CADET,
+    "photo_url": None,
+    "photo_state": None,
+    "user_id": None,
+    "updated_at": CADET["created_at"],
+    "version": 1,
+}
 _ARCHIVED = {**CADET, "archived_at": "2026-09-01T03:20:00.000Z", "version": 5}
 
 

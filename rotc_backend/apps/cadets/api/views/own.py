@@ -20,6 +20,7 @@ _OWN = {
     **NAME,
     **DETAILS,
     "photo_url": "/api/v1/cadets/me/photo",
+    "photo_state": "ready",
     "updated_at": "2026-08-22T01:15:04.812Z",
     "version": 4,
     "enrollments": [{"term": TERM, **{name: value for name, value in PLACE.items() if name != "term_id"}}],

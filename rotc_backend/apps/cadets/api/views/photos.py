@@ -15,25 +15,33 @@ from apps.cadets.api.views.cadets import CADET
 from apps.cadets.api.views.own import NO_RECORD, own_output
 from apps.cadets.models import Cadet
 from apps.cadets.services import photos
+from apps.pictures.rules import FILE_PROCESSING, being_prepared
 from core.errors import NotFound
 from core.file_views import FileNegotiation, ImageUploadParser
 from core.uploads import file_answer
 
 _TAGS = ["cadets"]
+_SENT = {**CADET, "photo_state": "processing", "version": CADET["version"] + 1}
 _CHECKED = (
-    "JPEG, PNG or WebP by content, 10 MB at most. It is written anew as an upright JPEG of at most 1,600 pixels, "
-    "without metadata: nothing tells where it was taken. Problems: 400 with `file_type`, `file_malformed` or "
-    "`image_too_large` at `file` (beyond 80 megapixels, as progressive JPEG or PNG beyond 12, as WebP beyond 4); 413 "
-    "`content_too_large`; 503 `storage_unavailable`, or `uploads_busy` while others' pictures are worked on."
+    "JPEG, PNG or WebP by content, 10 MB at most. It is written anew in the background as an upright JPEG of at most "
+    "1,600 pixels, without metadata: nothing tells where it was taken. The answer shows `photo_state` `processing` and "
+    "still the `photo_url` of the photo before; some seconds later `cadet.changed` tells that `photo_state` is `ready` "
+    "(both count the version up, so read again before a change), or `refused` for what could not be decoded; then "
+    "whoever sent it is notified why. Sent again meanwhile, the newest counts. Problems: 400 with `file_type`, "
+    "`file_malformed` or `image_too_large` at `file` (beyond 80 megapixels, as progressive JPEG or PNG beyond 12, as "
+    "WebP beyond 4); 413 `content_too_large`."
 )
 _PHOTO: dict[Any, Any] = {
     (200, "image/jpeg"): OpenApiResponse(OpenApiTypes.BINARY, description="The photo itself."),
     302: OpenApiResponse(description="Location is a link to the file, signed, for five minutes."),
     404: OpenApiResponse(description="There is no such cadet or no photo (`no_photo`)."),
+    409: OpenApiResponse(description="`file_processing`: the first photo is being prepared. Ask again in seconds."),
 }
 
 
 def _photo_of(cadet: Cadet) -> FileResponse | HttpResponseRedirect:
+    if not cadet.photo and cadet.photo_sent == FILE_PROCESSING:
+        raise being_prepared()
     if not cadet.photo:
         raise NotFound("There is no photo.", code="no_photo")
     return file_answer(name=cadet.photo, content_type="image/jpeg")
@@ -66,7 +74,7 @@ class CadetPhotoView(StaffRead):
         description=f"{_CHECKED} Administrators only. Staff and the cadet hear `cadet.changed`.",
         request={"multipart/form-data": CadetPhotoInput},
         responses={200: CadetOutput},
-        examples=[OpenApiExample("with a photo", response_only=True, status_codes=["200"], value=CADET)],
+        examples=[OpenApiExample("with a photo", response_only=True, status_codes=["200"], value=_SENT)],
     )
     def put(self, request: Request, cadet_id: int) -> Response:
         cadet = photos.cadet_photo_set(actor=caller_of(request), cadet_id=cadet_id, upload=_upload_in(request))
@@ -76,7 +84,10 @@ class CadetPhotoView(StaffRead):
         operation_id="cadets_photo_delete",
         tags=_TAGS,
         summary="Remove a cadet's photo",
-        description="Nothing happens if there is none. Administrators only. Staff and the cadet hear `cadet.changed`.",
+        description=(
+            "Also one that is being prepared. Nothing happens if there is none. Administrators only. Staff and the "
+            "cadet hear `cadet.changed`."
+        ),
         responses={204: None},
     )
     def delete(self, request: Request, cadet_id: int) -> Response:
@@ -116,7 +127,10 @@ class OwnPhotoView(APIView):
         operation_id="cadets_me_photo_delete",
         tags=_TAGS,
         summary="Remove one's own photo",
-        description="Nothing happens if there is none. Cadets only. Staff and the cadet hear `cadet.changed`.",
+        description=(
+            "Also one that is being prepared. Nothing happens if there is none. Cadets only. Staff and the cadet hear "
+            "`cadet.changed`."
+        ),
         responses={204: None, 404: NO_RECORD},
     )
     def delete(self, request: Request) -> Response:

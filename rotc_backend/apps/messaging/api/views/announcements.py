@@ -13,6 +13,7 @@ from apps.messaging.api.serializers import announcements as serializers
 from apps.messaging.rules import announcements_version
 from apps.messaging.selectors import announcements as selectors
 from apps.messaging.services import announcements as services
+from apps.pictures.rules import being_prepared
 from core.cache import read_through
 from core.file_views import FileNegotiation, ImageUploadParser
 from core.http import Pages, entity_tag, expected_version, page_of
@@ -23,7 +24,12 @@ from core.uploads import file_answer
 CACHE_SECONDS = 300
 
 _TAGS = ["announcements"]
-_PHOTO = {"id": 41, "url": "/api/v1/announcements/12/photos/41", "created_at": "2026-08-20T03:02:11.120Z"}
+_PHOTO = {
+    "id": 41,
+    "url": "/api/v1/announcements/12/photos/41",
+    "state": "ready",
+    "created_at": "2026-08-20T03:02:11.120Z",
+}
 _ACTIVITY = {
     "id": 12,
     "kind": "activity",
@@ -31,6 +37,7 @@ _ACTIVITY = {
     "text": "All companies meet at the main gate at 06:00. Bring gloves and water.",
     "date": "2026-08-29",
     "photos": [_PHOTO],
+    "photos_processing": 0,
     "created_by": 3,
     "archived_at": None,
     "created_at": "2026-08-20T03:00:45.008Z",
@@ -221,15 +228,20 @@ class AnnouncementPhotosView(APIView):
         summary="Add a photo",
         description=(
             "Training staff and administrators; five photos at the most. Judged by its content (JPEG, PNG, WebP, "
-            "10 MB) and stored anew as JPEG without metadata. The announcement gets a new ETag; everybody hears "
-            "`announcement.changed`. Problems at `file`: `file_type`, `file_malformed`, `image_too_large`."
+            "10 MB) and written anew in the background, as JPEG without metadata. It counts at once, in "
+            "`photos_processing`, and stands in `photos` when it is ready, some seconds later. Both times the "
+            "announcement gets a new ETag, and everybody hears `announcement.changed`. One that cannot be decoded is "
+            "removed, and its sender notified why. Problems at `file`: `file_type`, `file_malformed`, "
+            "`image_too_large`."
         ),
         request=serializers.AnnouncementPhotoInput,
         responses={
             201: OpenApiResponse(serializers.AnnouncementPhotoOutput, description="Added; Location gives its address."),
             409: OpenApiResponse(description="`photos_full` or `announcement_archived`."),
         },
-        examples=[OpenApiExample("added", response_only=True, status_codes=["201"], value=_PHOTO)],
+        examples=[
+            OpenApiExample("added", response_only=True, status_codes=["201"], value={**_PHOTO, "state": "processing"})
+        ],
     )
     def post(self, request: Request, announcement_id: int) -> Response:
         given = serializers.AnnouncementPhotoInput(data=request.data)
@@ -257,6 +269,7 @@ class AnnouncementPhotoView(APIView):
             (200, "image/jpeg"): OpenApiResponse(OpenApiTypes.BINARY, description="The picture."),
             302: OpenApiResponse(description="The picture is kept elsewhere: Location is a signed link that expires."),
             404: OpenApiResponse(description=_NOT_FOUND),
+            409: OpenApiResponse(description="`file_processing`: it is being prepared. Ask again in seconds."),
         },
     )
     def get(self, request: Request, announcement_id: int, photo_id: int) -> Any:
@@ -265,6 +278,8 @@ class AnnouncementPhotoView(APIView):
             photo_id=photo_id,
             is_staff_member=caller_of(request).is_staff_member,
         )
+        if not photo.file:
+            raise being_prepared()
         return file_answer(name=photo.file, content_type="image/jpeg")
 
     @extend_schema(

@@ -46,11 +46,7 @@ class Command(BackupCommand):
             if options["backup"]:
                 self._restore(options["backup"], permissions, confirmed=options["yes"])
             elif options["undo"]:
-                self.confirm(
-                    "The tables of the last restore go aside, and those from before it come back; what was written "
-                    "since is not in them.",
-                    confirmed=options["yes"],
-                )
+                self.confirm(restoring.undo_preview(), confirmed=options["yes"])
                 self._ended(restoring.undo(permissions=permissions, tell=self.tell))
             elif options["to_release"]:
                 self._return(options["to_release"], permissions, confirmed=options["yes"])
@@ -82,7 +78,8 @@ class Command(BackupCommand):
         if unapplied := restored.migrations.get("unapplied"):
             self.tell(
                 f"This code expects migrations that the data does not have: {_list(unapplied)}. Deploy the release "
-                "that the backup was made by, or run `python manage.py migrate --noinput`."
+                "that ran when the backup was made (for one before a deploy: the one before it), or run "
+                "`python manage.py migrate --noinput`."
             )
         if unknown := restored.migrations.get("unknown"):
             self.tell(f"The data has migrations unknown to this code: {_list(unknown)}. Deploy a later release.")

@@ -10,7 +10,7 @@ from apps.operations.jobs import BackupMake
 from apps.operations.models import JournalEntry
 from apps.operations.rules import ASKED, WEEKLY, Outcome
 from apps.operations.selectors import backup_unfinished
-from apps.operations.services.backups.errors import BackupError, Busy, StoreAway
+from apps.operations.services.backups.errors import BackupError, Busy, DatabaseAway, StoreAway
 from apps.operations.services.backups.writing import backup_create
 from core.after_commit import enqueue
 from core.clock import now
@@ -56,11 +56,11 @@ def backup_asked_make(*, entry_id: int) -> None:
 
 
 def backup_weekly() -> Outcome:
-    """Make Sunday's backup. Raises Busy and StoreAway, which may pass until the next attempt."""
+    """Make Sunday's backup. Raises Busy, StoreAway and DatabaseAway, which may pass until the next attempt."""
     try:
         _refuse_unset()
         manifest = backup_create(purpose=WEEKLY)
-    except (Busy, StoreAway):
+    except (Busy, StoreAway, DatabaseAway):
         raise
     except BackupError as error:
         return Outcome(succeeded=False, counts={}, detail=str(error))

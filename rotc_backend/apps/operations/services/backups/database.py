@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 
 from apps.operations import rules
 from apps.operations.selectors import DATABASE_IDENTITY
-from apps.operations.services.backups.errors import Busy, Refused
+from apps.operations.services.backups.errors import Busy, DatabaseAway, Refused
 
 Connection = psycopg.Connection[TupleRow]
 _DEFAULT = "default"
@@ -39,7 +39,7 @@ def direct_options() -> Mapping[str, Any]:
 
 
 def connect() -> Connection:
-    """A connection with pinned settings and no limit on its statements, each its own transaction. Raises Refused."""
+    """A connection with pinned settings and no limit on its statements, each its own transaction. Raises DatabaseAway."""
     where = _settings()
     parameters = {
         "dbname": where["NAME"],
@@ -57,7 +57,7 @@ def connect() -> Connection:
             autocommit=True, **{name: value for name, value in parameters.items() if value not in {"", None}}
         )
     except psycopg.OperationalError as error:
-        raise Refused(
+        raise DatabaseAway(
             "The database cannot be reached. Look at DATABASE_URL and DATABASE_DIRECT_URL, and whether the server "
             "lets this address in."
         ) from error
@@ -144,5 +144,6 @@ def default_within(schema: str) -> Iterator[Any]:
                 raise Refused("The server does not keep to a search_path of our own: it is reached through a pooler.")
         yield standing_in
     finally:
-        standing_in.close()
+        # First of all: a task's time may run out here, and the process's next task must not find the schema's tables.
         connections[_DEFAULT] = living
+        standing_in.close()

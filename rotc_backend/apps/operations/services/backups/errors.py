@@ -13,6 +13,10 @@ class Refused(BackupError):
     exit_code = 3
 
 
+class DatabaseAway(Refused):
+    """The server does not take the connection, which may pass, or an address is wrong."""
+
+
 class Untrusted(BackupError):
     """The backup is not, byte for byte, what was once stored under the key at hand."""
 

@@ -17,7 +17,7 @@ the old tables and commit there, extensions would move away, and rights would st
 import time
 
 from psycopg import sql
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from apps.operations import rules
 from apps.operations.services.backups import tables
@@ -71,7 +71,9 @@ def exchange(control: Connection, journal: Journal, step: Step, *, incoming: str
                 _exchange(control, incoming=incoming, kept=kept)
                 step.place = kept
                 journal.end(step, Outcomes.SUCCEEDED)
-        except LockNotAvailable as error:
+        # Requests that go on read their tables in another order than they are locked here, and the server may end
+        # either side.
+        except (LockNotAvailable, DeadlockDetected) as error:
             if not left:
                 raise Busy(
                     f"A transaction holds some of the tables for longer than {_LOCK_SECONDS} s, so nothing was "

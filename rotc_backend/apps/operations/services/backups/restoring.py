@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+from django.db import Error as DjangoDatabaseError
 from django.db.migrations.loader import MigrationLoader
 from psycopg import sql
 
@@ -31,6 +32,8 @@ from apps.operations.services.backups.manifests import Manifest, manifest_find
 from apps.operations.services.backups.places import Place, place_open
 from apps.operations.services.backups.settling import Settled, settle
 from apps.operations.services.backups.writing import Tell, backup_write, quietly
+
+_NOTHING_TO_UNDO = "No tables were ever exchanged on this database, so there is nothing to undo."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,13 +115,33 @@ def _loaded(
     return schema, findings
 
 
+def undo_preview() -> str:
+    """In words, what `undo` would do now. Changes nothing. Raises BackupError."""
+    with database.alone() as control:
+        Journal(control)
+        last = last_exchange(control)
+    if last is None:
+        raise Refused(_NOTHING_TO_UNDO)
+    if last.kind == Kind.UNDO and not last.is_settled:
+        return "The tables were exchanged back before the command was interrupted; the rest of the work is done now."
+    if last.kind == Kind.UNDO:
+        return (
+            f"A restore was taken back at {last.at:%Y-%m-%d %H:%M} UTC. This is the reverse: the tables of that restore "
+            f"({last.kept}) become the live data again, and the present ones go aside."
+        )
+    return (
+        "The tables of the last restore go aside, and those from before it come back; what was written since is not in "
+        "them."
+    )
+
+
 def undo(*, permissions: Permissions, tell: Tell = quietly) -> Restored:
     """Exchange the live tables for those that the last exchange put aside. Raises BackupError."""
     with database.alone() as control:
         journal = Journal(control)
         last = last_exchange(control)
         if last is None:
-            raise Refused("No tables were ever exchanged on this database, so there is nothing to undo.")
+            raise Refused(_NOTHING_TO_UNDO)
         if not last.is_settled:
             tell("The last exchange was interrupted before it was finished; finishing.")
             finished = _settled(control, journal, kept=last.kept, tell=tell)
@@ -150,11 +173,18 @@ def _settled(
     safety: str = "",
     findings: Sequence[Mapping[str, Any]] = (),
 ) -> Restored:
-    with journal.step(Kind.SETTLE, place=kept) as step:
-        settled = settle(control)
-        step.counts = {"cache_keys": settled.cache_keys, "queued": settled.queued, "outbox": settled.outbox}
+    try:
+        with journal.step(Kind.SETTLE, place=kept) as step:
+            settled = settle(control)
+            migrations = selectors.migrations()
+            step.counts = {"cache_keys": settled.cache_keys, "queued": settled.queued, "outbox": settled.outbox}
+    except (psycopg.Error, DjangoDatabaseError) as error:
+        raise Unfinished(
+            f"The tables are exchanged, but the database broke off the work after it ({type(error).__name__}). Run the "
+            "same command again, before the services start."
+        ) from error
     tell(f"Cleared {settled.cache_keys} keys of the cache.")
-    return Restored(kept=kept, settled=settled, safety=safety, findings=findings, migrations=selectors.migrations())
+    return Restored(kept=kept, settled=settled, safety=safety, findings=findings, migrations=migrations)
 
 
 def _refused_or_found(control: database.Connection, place: Place, backup_id: str, permissions: Permissions) -> Manifest:

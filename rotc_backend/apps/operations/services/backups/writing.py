@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from django.conf import settings
 from psycopg import IsolationLevel
-from psycopg.errors import LockNotAvailable, UndefinedTable
+from psycopg.errors import DeadlockDetected, LockNotAvailable, UndefinedTable
 
 from apps.operations import rules
 from apps.operations.services.backups import database, tables
@@ -160,7 +160,7 @@ def _begun(connection: database.Connection) -> list[str]:
         connection.autocommit = False
         try:
             tables.lock_shared(connection, listed)
-        except LockNotAvailable as error:
+        except (LockNotAvailable, DeadlockDetected) as error:
             raise Busy("A transaction keeps a table to itself (a migration?). Try again when it has ended.") from error
         except UndefinedTable:
             connection.rollback()

@@ -1,5 +1,7 @@
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.pictures.rules import FILE_STATES, file_state
 from apps.training.api.serializers.attendance import GroupOutput
 from apps.training.models import ExcuseLetter, LetterState
 from core.paths import LARGEST_ID
@@ -48,7 +50,14 @@ class LetterOutput(serializers.ModelSerializer[ExcuseLetter]):
     training_day_id = serializers.IntegerField(
         read_only=True, allow_null=True, help_text="null: every training day of that date."
     )
-    has_file = serializers.SerializerMethodField()
+    has_file = serializers.SerializerMethodField(help_text="Whether it can be opened.")
+    file_state = serializers.SerializerMethodField(
+        help_text=(
+            "processing: the picture that was sent is being prepared; `letter.file_changed` tells when that is over. "
+            "ready: the file can be opened. refused: the picture could not be used, and the cadet was notified why. "
+            "null: none was sent."
+        )
+    )
     decided_by_name = serializers.SerializerMethodField()
     decided_at = InstantField(read_only=True, allow_null=True)
     created_at = InstantField(read_only=True)
@@ -67,6 +76,7 @@ class LetterOutput(serializers.ModelSerializer[ExcuseLetter]):
             "training_day_id",
             "reason",
             "has_file",
+            "file_state",
             "file_name",
             "file_type",
             "state",
@@ -81,6 +91,10 @@ class LetterOutput(serializers.ModelSerializer[ExcuseLetter]):
 
     def get_has_file(self, letter: ExcuseLetter) -> bool:
         return bool(letter.file)
+
+    @extend_schema_field(serializers.ChoiceField(choices=FILE_STATES, allow_null=True))
+    def get_file_state(self, letter: ExcuseLetter) -> str | None:
+        return file_state(name=letter.file, sent=letter.file_sent)
 
     def get_decided_by_name(self, letter: ExcuseLetter) -> str | None:
         return letter.decided_by.get_full_name() if letter.decided_by is not None else None

@@ -11,11 +11,12 @@ from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
 from apps.accounts.authentication import CadetOnly, SignedIn, StaffOnly, caller_of
+from apps.pictures.rules import FILE_PROCESSING, FILE_REFUSED, being_prepared
 from apps.training.api.serializers import letters as serializers
 from apps.training.models import ExcuseLetter
 from apps.training.selectors import letters as selectors
 from apps.training.services import letters as services
-from core.errors import NotFound
+from core.errors import DomainError, NotFound
 from core.file_views import FileNegotiation, UploadParser
 from core.http import Pages, entity_tag
 from core.parsers import BoundedJsonParser
@@ -34,6 +35,7 @@ _LETTER = {
     "training_day_id": None,
     "reason": "Fever since Thursday; the clinic's certificate is attached.",
     "has_file": True,
+    "file_state": "ready",
     "file_name": "certificate.pdf",
     "file_type": "application/pdf",
     "state": "pending",
@@ -44,7 +46,14 @@ _LETTER = {
     "created_at": "2026-08-21T10:02:11.019Z",
     "updated_at": "2026-08-21T10:02:11.019Z",
 }
-_PLAIN = {**_LETTER, "has_file": False, "file_name": "", "file_type": ""}
+_PLAIN = {**_LETTER, "has_file": False, "file_state": None, "file_name": "", "file_type": ""}
+_PICTURED = {
+    **_LETTER,
+    "has_file": False,
+    "file_state": "processing",
+    "file_name": "certificate.jpg",
+    "file_type": "image/jpeg",
+}
 _DECIDED = {
     **_LETTER,
     "state": "approved",
@@ -62,6 +71,15 @@ _DECIDE = (
     "Admin NCO (others: 403 `permission_denied`); never for the own letter (403 `own_letter`). "
 )
 _SETTLED = "`letter_decided`: somebody has decided it already. `letter_withdrawn`: the cadet has withdrawn it."
+
+
+def _lacking(letter: ExcuseLetter) -> DomainError:
+    """Why there is no file to open."""
+    if letter.file_sent == FILE_PROCESSING:
+        return being_prepared()
+    if letter.file_sent == FILE_REFUSED:
+        return NotFound("The picture that was sent could not be used; the cadet was told why.", code="file_refused")
+    return NotFound("This letter came without a file.", code="letter_without_file")
 
 
 def _answer(letter: ExcuseLetter, request: Request, *, status: int = 200) -> Response:
@@ -112,12 +130,15 @@ class ExcuseLettersView(APIView):
         summary="Hand in an excuse letter",
         description=(
             "For cadets, for a date of the current term that they are enrolled in. As JSON, or as a form with a file: "
-            "PDF, picture (JPEG, PNG, WebP) or DOCX without macros, told by its content, at most 20 MB. Sockets of the "
-            "staff hear `letter.submitted`. Problems: 400 with `outside_term` or `other_date` at `date_absent`, "
-            "`unknown_training_day` or `day_cancelled` at `training_day_id`, `file_type`, `file_malformed` or "
-            "`image_too_large` at `file` (animations are refused; at most 80 megapixels as baseline JPEG, 12 as PNG or "
-            "progressive JPEG, 4 as WebP); 404 with `no_cadet_record`, `no_current_term` or `not_enrolled`; 503 with "
-            "`storage_unavailable` or `uploads_busy`."
+            "PDF, picture (JPEG, PNG, WebP) or DOCX without macros, told by its content, at most 20 MB. A document can "
+            "be opened at once. A picture is written anew in the background, upright and without metadata: "
+            "`file_state` is `processing` until `letter.file_changed` says `ready`, some seconds later, or `refused`; "
+            "then the cadet is notified why. Sockets of the staff hear `letter.submitted`. Problems: 400 with "
+            "`outside_term` or `other_date` at `date_absent`, `unknown_training_day` or `day_cancelled` at "
+            "`training_day_id`, `file_type`, `file_malformed` or `image_too_large` at `file` (animations are refused; "
+            "at most 80 megapixels as baseline JPEG, 12 as PNG or progressive JPEG, 4 as WebP); 404 with "
+            "`no_cadet_record`, `no_current_term` or `not_enrolled`; 503 with "
+            "`storage_unavailable` for a document."
         ),
         request={"application/json": serializers.LetterInput, "multipart/form-data": serializers.LetterUpload},
         responses={
@@ -136,6 +157,9 @@ class ExcuseLettersView(APIView):
                 value={"date_absent": _LETTER["date_absent"], "reason": _LETTER["reason"]},
             ),
             OpenApiExample("handed in", response_only=True, status_codes=["201"], value=_PLAIN),
+            OpenApiExample(
+                "with a photographed certificate", response_only=True, status_codes=["201"], value=_PICTURED
+            ),
         ],
     )
     def post(self, request: Request) -> Response:
@@ -172,18 +196,23 @@ class ExcuseLetterFileView(APIView):
         operation_id="excuse_letters_file",
         tags=_TAGS,
         summary="The file of an excuse letter",
-        description=f"{_WHO}Problems: 404 with `letter_without_file`, or `file_missing` if the storage has lost it.",
+        description=(
+            f"{_WHO}A picture was written anew; a PDF or a DOCX is as it was sent, its kind checked, and nobody has "
+            "looked for viruses. Problems: 404 with `letter_without_file`, `file_refused` if the picture that was sent "
+            "could not be used, or `file_missing` if the storage has lost it."
+        ),
         responses={
             (200, "application/pdf"): OpenApiTypes.BINARY,
             (200, "image/jpeg"): OpenApiTypes.BINARY,
             (200, "application/vnd.openxmlformats-officedocument.wordprocessingml.document"): OpenApiTypes.BINARY,
             302: OpenApiResponse(description="To a signed link that works for some minutes."),
+            409: OpenApiResponse(description="`file_processing`: the picture is being prepared. Ask again in seconds."),
         },
     )
     def get(self, request: Request, letter_id: int) -> HttpResponseBase:
         letter = selectors.letter_visible_to(principal=caller_of(request), letter_id=letter_id)
         if not letter.file:
-            raise NotFound("This letter came without a file.", code="letter_without_file")
+            raise _lacking(letter)
         return file_answer(name=letter.file, content_type=letter.file_type, download_name=letter.file_name)
 
 
