@@ -25,9 +25,19 @@ CREATE TABLE IF NOT EXISTS ops.mail (
     claimed_at timestamptz,
     finished_at timestamptz
 );
-CREATE INDEX IF NOT EXISTS mail_by_state ON ops.mail (state, due_at);
-CREATE INDEX IF NOT EXISTS mail_by_claim ON ops.mail (claimed_at);
-CREATE INDEX IF NOT EXISTS mail_newest ON ops.mail (created_at DESC);
+DO $$ BEGIN
+    -- Looked up first: with IF NOT EXISTS it would wait for whoever writes, and all others behind it, at each backup's
+    -- trial.
+    IF to_regclass('ops.mail_by_state') IS NULL THEN
+        CREATE INDEX mail_by_state ON ops.mail (state, due_at);
+    END IF;
+    IF to_regclass('ops.mail_by_claim') IS NULL THEN
+        CREATE INDEX mail_by_claim ON ops.mail (claimed_at);
+    END IF;
+    IF to_regclass('ops.mail_newest') IS NULL THEN
+        CREATE INDEX mail_newest ON ops.mail (created_at DESC);
+    END IF;
+END $$;
 """
 STATES = [
     ("waiting", "Waiting"),

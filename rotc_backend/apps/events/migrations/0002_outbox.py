@@ -16,7 +16,13 @@ CREATE TABLE IF NOT EXISTS ops.outbox (
     sends smallint NOT NULL DEFAULT 1 CHECK (sends >= 0),
     starts smallint NOT NULL DEFAULT 0 CHECK (starts >= 0)
 );
-CREATE INDEX IF NOT EXISTS outbox_due ON ops.outbox (due_at);
+DO $$ BEGIN
+    -- Looked up first: with IF NOT EXISTS it would wait for whoever writes, and all others behind it, at each backup's
+    -- trial.
+    IF to_regclass('ops.outbox_due') IS NULL THEN
+        CREATE INDEX outbox_due ON ops.outbox (due_at);
+    END IF;
+END $$;
 """
 
 OUTBOX_JOB = migrations.CreateModel(

@@ -19,7 +19,13 @@ CREATE TABLE IF NOT EXISTS ops.dead_letter (
     settlement text,
     CONSTRAINT dead_letter_settled_somehow CHECK ((settled_at IS NULL) = (settlement IS NULL))
 );
-CREATE INDEX IF NOT EXISTS dead_letter_newest ON ops.dead_letter (failed_at DESC);
+DO $$ BEGIN
+    -- Looked up first: with IF NOT EXISTS it would wait for whoever writes, and all others behind it, at each backup's
+    -- trial.
+    IF to_regclass('ops.dead_letter_newest') IS NULL THEN
+        CREATE INDEX dead_letter_newest ON ops.dead_letter (failed_at DESC);
+    END IF;
+END $$;
 """
 
 MODEL = migrations.CreateModel(

@@ -21,7 +21,13 @@ CREATE TABLE IF NOT EXISTS ops.journal (
     detail text NOT NULL DEFAULT '',
     CONSTRAINT journal_ends_with_an_outcome CHECK ((finished_at IS NULL) = (outcome IS NULL))
 );
-CREATE INDEX IF NOT EXISTS journal_by_kind ON ops.journal (kind, outcome, id DESC);
+DO $$ BEGIN
+    -- Looked up first: with IF NOT EXISTS it would wait for whoever writes, and all others behind it, at each backup's
+    -- trial.
+    IF to_regclass('ops.journal_by_kind') IS NULL THEN
+        CREATE INDEX journal_by_kind ON ops.journal (kind, outcome, id DESC);
+    END IF;
+END $$;
 """
 
 

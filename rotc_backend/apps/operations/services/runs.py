@@ -79,8 +79,10 @@ class RunFailed(Exception):
 
 
 class RunGivenUp(Exception):
-    """The work broke off in the last attempt, and the slot is finished as failed. No error that passes, whatever it was:
-    tried again, the message would find the slot done, and nobody would be told.
+    """The work broke off in the last attempt, and the slot is finished as failed.
+
+    An error of its own, whatever it came from: one that may pass would be tried again, find the slot done, and nobody
+    would be told.
     """
 
 

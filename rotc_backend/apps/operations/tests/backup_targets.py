@@ -1,10 +1,12 @@
 """Databases of their own for tests that restore, and the commands as somebody on call runs them."""
 
+import contextlib
 import json
 import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -150,7 +152,17 @@ def database_of_its_own(name: str, *, template: str = "template1") -> Iterator[s
         try:
             yield server_address(name)
         finally:
+            _drop(connection, name)
+
+
+def _drop(connection: "psycopg.Connection[Any]", name: str) -> None:
+    """With its connections; only an autovacuum that is just at work there cannot be ended, and soon ends by itself."""
+    for _ in range(50):
+        with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"{name} cannot be dropped")
 
 
 @contextmanager

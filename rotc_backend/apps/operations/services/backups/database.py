@@ -39,7 +39,7 @@ def direct_options() -> Mapping[str, Any]:
 
 
 def connect() -> Connection:
-    """A connection with pinned settings and no limit on its statements, each its own transaction. Raises DatabaseAway."""
+    """A connection with pinned settings, whose statements may take as long as they like. Raises DatabaseAway."""
     where = _settings()
     parameters = {
         "dbname": where["NAME"],

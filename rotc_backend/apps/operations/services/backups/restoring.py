@@ -126,8 +126,8 @@ def undo_preview() -> str:
         return "The tables were exchanged back before the command was interrupted; the rest of the work is done now."
     if last.kind == Kind.UNDO:
         return (
-            f"A restore was taken back at {last.at:%Y-%m-%d %H:%M} UTC. This is the reverse: the tables of that restore "
-            f"({last.kept}) become the live data again, and the present ones go aside."
+            f"A restore was taken back at {last.at:%Y-%m-%d %H:%M} UTC. This is the reverse: the tables of that "
+            f"restore ({last.kept}) become the live data again, and the present ones go aside."
         )
     return (
         "The tables of the last restore go aside, and those from before it come back; what was written since is not in "
