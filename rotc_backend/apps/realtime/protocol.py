@@ -16,6 +16,7 @@ logger = logging.getLogger("rgms.sockets")
 
 UNREAD_MOST = 1_048_576  # bytes sent to one client that it has not confirmed
 UNREAD_MOST_TOGETHER = 67_108_864  # bytes, of all clients of this process
+LAST_WORDS_SECONDS = 10  # for a slow client to read why it was dropped
 CONFIRM_AFTER = 16_384  # bytes after which the client is asked to confirm
 _FRAME_HEAD = 10  # bytes at most
 _TEXT = 1  # the opcode of a text frame (RFC 6455, 5.2)
@@ -83,6 +84,8 @@ class BoundedWebSocketProtocol(WebSocketProtocol):
             return
         self._ask()
         if self.unread > UNREAD_MOST:
+            # It is slow, and the reason stands behind all that it has not read: the connection stays for that long.
+            self.closeHandshakeTimeout = LAST_WORDS_SECONDS
             self._drop()
         elif self._together > UNREAD_MOST_TOGETHER:
             max(self._open, key=lambda protocol: protocol.unread, default=self)._drop()
