@@ -13,8 +13,6 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
 from django.db import connection, transaction
 
 from apps.accounts.selectors import principal_of_user
@@ -33,7 +31,7 @@ from apps.reports.services.ends import LEASES, hearers, report_end, report_ready
 from apps.reports.services.rendering import document_made
 from core.errors import DomainError, PermissionRefused, Unavailable
 from core.leases import Claim, LeaseLost, Place, Reporter
-from core.uploads import file_discard, file_kept_by_commit
+from core.uploads import file_discard, file_kept_by_commit, file_store_as
 
 logger = logging.getLogger("rgms.reports")
 
@@ -133,23 +131,12 @@ def _stored(claim: Claim, report: Report, made: Made, *, length: int, reporter: 
         former, locked.file = locked.file, name
         locked.save(update_fields=["file"])
     file_discard(former)
-    _file_store(name, made.content)
+    file_store_as(name=name, content=made.content)
     reporter.stop()  # from here on the row is ours until the commit; its thread would wait for it
     with file_kept_by_commit(name):
         locked = _locked(claim)
         locked.rows_done = locked.rows_total = length
         report_ready(report=locked, made=made)
-
-
-def _file_store(name: str, content: bytes) -> None:
-    """Keep a file under a name that was noted before."""
-    try:
-        kept = default_storage.save(name, ContentFile(content))
-    except OSError as error:
-        raise Unavailable("The file could not be stored. Try again in a minute.", code="storage_unavailable") from error
-    if kept != name:
-        file_discard(kept)
-        raise Unavailable("The storage holds a file of this name already. Try again.", code="storage_unavailable")
 
 
 def _locked(claim: Claim) -> Report:
